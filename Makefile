@@ -1,0 +1,90 @@
+# Everything a person does with this checkout. Each target does its own set-up.
+#
+#   make run     MailServer on 127.0.0.1:2525 and :1110 over the folder demo/, no Docker
+#   make test    every test that needs no Docker engine
+#   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
+#   make check   lint, types and test
+#   make bench   speed, ours and others'
+#
+# ARGS="…" is passed on:  make test ARGS="-k dots -x"
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SMTP_PORT ?= 2525
+POP3_PORT ?= 1110
+
+.PHONY: help setup run test e2e bench lint format types check lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@awk '!/^#/ { exit } { sub(/^# ?/, ""); print }' Makefile
+
+# --- set-up: once, and again when what is to be installed changes --------------------------------
+
+setup: $(READY)
+
+$(READY): requirements-dev.txt server/pyproject.toml client/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "make: Python 3.11 or newer is needed:  sudo apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: Python's venv is missing:  sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) (a minute, the first time)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e server -e client
+	@touch $@
+
+# --- using it ------------------------------------------------------------------------------------
+
+# The same supervisor as in the container: Ctrl-C stops both servers, and if one ends, so does the other.
+run: setup
+	@mkdir -p -m 700 demo
+	@echo "MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/"
+	@echo "  accounts  demo/users.txt, one a line: user name, password (alice wonderland)"
+	@echo "  client    $(BIN)/mailclient 127.0.0.1 $(SMTP_PORT) $(POP3_PORT)"
+	@echo "  by hand   nc -C 127.0.0.1 $(SMTP_PORT)     nc -C 127.0.0.1 $(POP3_PORT)"
+	@echo "  stop      Ctrl-C"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" DATA=demo SEED=seed/users.txt ADDRESS=127.0.0.1 MAIL_DOMAIN=mailserver \
+	  bash server/entrypoint.sh $(SMTP_PORT) $(POP3_PORT)
+
+bench: setup
+	$(BIN)/python -m bench $(ARGS)
+
+# --- checking it ---------------------------------------------------------------------------------
+
+test: setup
+	$(BIN)/python -m pytest -m 'not integration' $(ARGS)
+
+e2e: setup
+	lab/prepare.sh
+	MAIL_TAG=e2e docker compose --profile client --progress quiet build
+	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test
+
+# --- keeping it ----------------------------------------------------------------------------------
+
+# Newer versions of what we depend on; needs uv.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
+lock:
+	$(LOCK) server/pyproject.toml -o server/requirements.txt
+	$(LOCK) -c server/requirements.txt requirements-dev.in server/pyproject.toml -o requirements-dev.txt
+
+# Not demo/: there may be mail in it.
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov
+	find client server tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""The peers' image and container: built, run with a time limit, and always removed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE = "mailserver-bench-peers"
+SECONDS_FOR_THE_IMAGE = 900.0
+SECONDS_FOR_REMOVAL = 60.0
+
+
+class NoContainer(Exception):
+    """The image or the container could not be made."""
+
+
+def build_image(folder: Path) -> None:
+    """Builds the image from the folder; quick when nothing has changed."""
+    command = ["docker", "build", "--quiet", "--tag", IMAGE, str(folder)]
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS_FOR_THE_IMAGE
+        )
+    except FileNotFoundError as error:
+        raise NoContainer("docker is not installed: lab/prepare.sh installs it") from error
+    if result.returncode:
+        tail = (result.stderr or result.stdout)[-2000:]
+        raise NoContainer(f"the peers' image was not built (is lab/prepare.sh done?):\n{tail}")
+
+
+@contextmanager
+def lines_of(checkout: Path, command: list[str], seconds: float) -> Iterator[Iterator[str]]:
+    """Runs a command in a new container without a network; yields its output line by line.
+
+    Only `bench/` and `server/` of the checkout are seen there, and can't be written. The
+    container and its volumes are removed at the end of the block, whatever happens, and after
+    so many seconds at the latest. Raises NoContainer when the command fails.
+    """
+    name = f"{IMAGE}-{os.getpid()}"
+    mounts = [f"--volume={checkout / part}:/src/{part}:ro" for part in ("bench", "server")]
+    # SYS_PTRACE: to read the memory maps of processes of other users.
+    options = ["--rm", f"--name={name}", "--network=none", "--cap-add=SYS_PTRACE", *mounts]
+    options += ["--workdir=/src", "--env=PYTHONPYCACHEPREFIX=/data/pycache"]
+    # A session of its own: Ctrl-C comes to us alone, and we remove the container.
+    process = subprocess.Popen(
+        ["docker", "run", *options, IMAGE, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr,
+        text=True,
+        start_new_session=True,
+    )
+    limit = threading.Timer(seconds, _remove, [name])
+    limit.daemon = True
+    limit.start()
+    try:
+        assert process.stdout is not None
+        yield iter(process.stdout)
+        if process.wait(SECONDS_FOR_REMOVAL):
+            raise NoContainer(
+                f"the container ended with status {process.returncode} (137: time limit)"
+            )
+    finally:
+        limit.cancel()
+        _remove(name)
+        process.wait(SECONDS_FOR_REMOVAL)
+
+
+def _remove(name: str) -> None:
+    """Removes the container and its anonymous volumes; says nothing when it is gone already."""
+    subprocess.run(
+        ["docker", "rm", "--force", "--volumes", name],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=SECONDS_FOR_REMOVAL,
+        check=False,
+    )

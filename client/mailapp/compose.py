@@ -1,0 +1,143 @@
+"""From what a person types to an RFC 5322 message. Pure: the time and the id are passed in."""
+
+from __future__ import annotations
+
+import ipaddress
+import quopri
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime
+
+MAX_SUBJECT_CHARACTERS = 50
+MAX_RECIPIENTS = 100  # RFC 5321 4.5.3.1.8: what every server takes
+MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
+MAX_LOCAL_PART_OCTETS = 64  # RFC 5321 4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")  # RFC 5322 3.2.3
+_LABEL = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)  # RFC 5321 4.1.2, RFC 1035 2.3.4
+_SHAPE = "it has to be username@domain_name"
+
+
+class FieldProblem(ValueError):
+    """Why a line cannot be taken, in words for the person who typed it."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was typed: addresses as they go on the envelope, body lines without line ends."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    body: tuple[str, ...]
+
+
+def address(text: str) -> str:
+    """One `username@domain_name`; raises FieldProblem that says what is wrong with it."""
+    text = text.strip()
+    _refuse_controls(text)
+    local_part, at, domain = text.rpartition("@")
+    if not text:
+        raise FieldProblem(f"there is no address; {_SHAPE}")
+    if not at:
+        raise FieldProblem(f'"{text}" has no @; {_SHAPE}')
+    if not local_part:
+        raise FieldProblem(f'"{text}" has no username before the @; {_SHAPE}')
+    if not domain:
+        raise FieldProblem(f'"{text}" has no domain name after the @; {_SHAPE}')
+    if not all(_ATOM.fullmatch(atom) for atom in local_part.split(".")):
+        raise FieldProblem(f'"{local_part}" before the @ is no valid username')
+    if len(local_part) > MAX_LOCAL_PART_OCTETS:
+        raise FieldProblem(f"the username is longer than {MAX_LOCAL_PART_OCTETS} characters")
+    if not is_domain(domain):
+        raise FieldProblem(f'"{domain}" after the @ is no valid domain name')
+    return text
+
+
+def is_domain(text: str) -> bool:
+    """A domain name, or an address literal such as [192.0.2.1] (RFC 5321 4.1.2, 4.1.3)."""
+    if text.startswith("[") and text.endswith("]"):
+        literal = text[1:-1]
+        try:
+            if literal.lower().startswith("ipv6:"):
+                return "%" not in literal and bool(ipaddress.IPv6Address(literal[5:]).packed)
+            return bool(ipaddress.IPv4Address(literal).packed)
+        except ValueError:
+            return False
+    return len(text) <= MAX_DOMAIN_OCTETS and all(_LABEL.fullmatch(x) for x in text.split("."))
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Recipients separated by commas, each once; raises FieldProblem."""
+    found = tuple(dict.fromkeys(address(one) for one in text.split(",")))
+    if len(found) > MAX_RECIPIENTS:
+        raise FieldProblem(f"there are {len(found)} recipients; at most {MAX_RECIPIENTS} at a time")
+    return found
+
+
+def subject(text: str) -> str:
+    """A subject of at most 50 characters, maybe empty; raises FieldProblem."""
+    text = text.strip()
+    _refuse_controls(text)
+    if len(text) > MAX_SUBJECT_CHARACTERS:
+        raise FieldProblem(
+            f"the subject has {len(text)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed"
+        )
+    return text
+
+
+def body_line(text: str) -> str:
+    """A line of the body; raises FieldProblem for what no message may hold (RFC 5322 3.5)."""
+    if "\0" in text or "\r" in text or "\n" in text:
+        raise FieldProblem("NUL and carriage return are not allowed in a message")
+    _refuse_broken_text(text)
+    return text
+
+
+def _refuse_controls(text: str) -> None:
+    _refuse_broken_text(text)
+    for character in text:
+        if character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029":
+            raise FieldProblem(f"the control character U+{ord(character):04X} is not allowed here")
+
+
+def _refuse_broken_text(text: str) -> None:
+    """Octets that are not text in the terminal's charset arrive as lone surrogates."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise FieldProblem("it holds octets that are no valid text (UTF-8 is expected)")
+
+
+def to_message(draft: Draft, now: datetime, message_id: str) -> bytes:
+    """The message with CRLF line ends. `now` knows its zone; `message_id` is without <>."""
+    encoding, body = _encoded_body(draft.body)
+    fields = (
+        ("From", draft.sender),
+        ("To", ",\r\n ".join(draft.recipients)),
+        ("Subject", _encoded_subject(draft.subject)),
+        ("Date", format_datetime(now)),
+        ("Message-ID", f"<{message_id}>"),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Transfer-Encoding", encoding),
+    )
+    header = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return header.encode("ascii") + b"\r\n" + body
+
+
+def _encoded_subject(text: str) -> str:
+    """ASCII as it is; other text, or what looks like an encoded word, by RFC 2047."""
+    if text.isascii() and "=?" not in text:
+        return text
+    return Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
+
+
+def _encoded_body(lines: tuple[str, ...]) -> tuple[str, bytes]:
+    """7bit where RFC 2045 2.7 allows it, else quoted-printable (RFC 2045 6.7)."""
+    if all(line.isascii() and len(line) <= MAX_LINE_OCTETS for line in lines):
+        return "7bit", "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    text = "".join(f"{line}\n" for line in lines).encode()
+    return "quoted-printable", quopri.encodestring(text).replace(b"\n", b"\r\n")

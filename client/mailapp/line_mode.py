@@ -1,0 +1,182 @@
+"""The line mode: user name and password, the menu with its three options, one after another.
+
+It is complete: a person on any terminal, a screen reader and a pipe use the same conversation.
+"""
+
+from __future__ import annotations
+
+from mailapp import actions
+from mailapp.actions import Account, Server
+from mailapp.mailbox import Farewell, Mailbox
+from mailapp.manage_mail import ManageMail
+from mailapp.network import Unreachable
+from mailapp.pop3 import (
+    BadArgument,
+    ConnectionLost,
+    LoginRefused,
+    MailboxInUse,
+    Pop3Error,
+    ProtocolError,
+    Refused,
+)
+from mailapp.render import counted, octets, visible_line
+from mailapp.send_mail import Outbox, SendMail
+from mailapp.terminal import EndOfInput, Terminal
+
+OPTIONS = ("Manage Mail", "Send Mail", "Quit")
+MAX_LOGINS = 3
+EXIT_OK = 0
+EXIT_NO_PERMISSION = 77  # sysexits: EX_NOPERM
+EXIT_INTERRUPTED = 130
+
+
+class LineMode:
+    """One run of the client."""
+
+    def __init__(self, terminal: Terminal, server: Server) -> None:
+        self._terminal = terminal
+        self._server = server
+        self._account: Account | None = None
+        self._domain: str | None = None
+        self._outbox = Outbox()
+
+    def run(self) -> int:
+        """The whole conversation; returns the exit code. Raises OutputClosed."""
+        try:
+            if self._sign_in() is None:
+                return EXIT_NO_PERMISSION
+            while (choice := self._choose()) != "Quit":
+                self._act(choice)
+        except EndOfInput:
+            pass
+        except KeyboardInterrupt:
+            self._say("")
+            return EXIT_INTERRUPTED
+        return EXIT_OK
+
+    def _say(self, line: str) -> None:
+        self._terminal.write(line + "\n")
+
+    def _sign_in(self) -> Account | None:
+        """Ask who it is until the server agrees; None after too many wrong passwords."""
+        for _ in range(MAX_LOGINS):
+            user = self._terminal.read_line("User name: ").strip()
+            password = self._terminal.read_secret("Password: ")
+            account = Account(user, password)
+            if self._is_accepted(account):
+                self._account = account
+                return account
+        self._say("Too many wrong passwords.")
+        return None
+
+    def _is_accepted(self, account: Account) -> bool:
+        """Log in and out. A server that cannot say is no reason to ask again."""
+        try:
+            mailbox = actions.open_mailbox(self._server, account)
+            mailbox.leave()
+        except (LoginRefused, BadArgument) as problem:
+            self._say(explain(problem))
+            return False
+        except (Unreachable, Pop3Error) as problem:
+            self._say(explain(problem))
+        else:
+            self._say(f"\nWelcome, {account.user}. {_contents(mailbox)}")
+        return True
+
+    def _choose(self) -> str:
+        waiting = "  (a message waits to be sent)" if self._outbox.draft else ""
+        manage, send, leave = OPTIONS
+        self._say(f"\n  1  {manage}\n  2  {send}{waiting}\n  3  {leave}\n")
+        while True:
+            answer = self._terminal.read_line("Choose 1, 2 or 3: ").strip().lower()
+            for number, option in enumerate(OPTIONS, start=1):
+                if answer == str(number) or (answer and option.lower().startswith(answer)):
+                    return option
+            self._say("Please type 1, 2 or 3, or a first letter: m, s or q.")
+
+    def _act(self, choice: str) -> None:
+        """One option; Ctrl-C takes the person back to the menu."""
+        try:
+            account = self._account or self._sign_in()
+            if account is None:
+                return
+            if choice == "Manage Mail":
+                self._manage_mail(account)
+            else:
+                self._send_mail(account)
+        except KeyboardInterrupt:
+            self._say("\nCancelled.")
+
+    def _manage_mail(self, account: Account) -> None:
+        try:
+            mailbox = actions.open_mailbox(self._server, account)
+        except (Unreachable, Pop3Error) as problem:
+            if isinstance(problem, LoginRefused):
+                self._account = None
+            self._say(explain(problem))
+            return
+        try:
+            try:
+                ManageMail(self._terminal, mailbox).run()
+            except EndOfInput:
+                self._leave(mailbox)
+                raise
+            self._leave(mailbox)
+        except Pop3Error as problem:
+            self._say(explain(problem) + kept(mailbox))
+        except KeyboardInterrupt:
+            self._say("\nCancelled." + kept(mailbox))
+        finally:
+            mailbox.abandon()
+
+    def _leave(self, mailbox: Mailbox) -> None:
+        """Carry the deletions out, and say what came of it."""
+        try:
+            farewell = mailbox.leave()
+        except Refused as refusal:
+            self._say(f"The server did not delete everything: {visible_line(str(refusal))}")
+            return
+        for line in _farewell_lines(farewell):
+            self._say(line)
+
+    def _send_mail(self, account: Account) -> None:
+        if self._domain is None:
+            self._domain = actions.mail_domain(self._server)
+        own_address = f"{account.user}@{self._domain}" if self._domain else ""
+        SendMail(self._terminal, self._server, own_address, self._outbox).run()
+
+
+def explain(problem: Unreachable | Pop3Error) -> str:
+    """A problem as one line for the person."""
+    words = visible_line(str(problem))
+    match problem:
+        case MailboxInUse():
+            return "The mailbox is open in another session; try again in a moment."
+        case LoginRefused():
+            return f"Wrong user name or password (the server says: {words})."
+        case Refused():
+            return f"The server refuses for the moment: {words}"
+        case ConnectionLost() | ProtocolError() | BadArgument() | Unreachable():
+            return f"{words[:1].upper()}{words[1:]}."
+    return words
+
+
+def kept(mailbox: Mailbox) -> str:
+    """What became of the marks when a session broke off before QUIT."""
+    return " Nothing was deleted." if mailbox.marked else ""
+
+
+def _contents(mailbox: Mailbox) -> str:
+    if mailbox.count == 0:
+        return "There is no mail."
+    return f"There is mail: {counted(mailbox.count, 'message')}, {octets(mailbox.octets)}."
+
+
+def _farewell_lines(farewell: Farewell) -> list[str]:
+    lines = [
+        f"Message {number} was not deleted: {visible_line(words)}"
+        for number, words in farewell.refused
+    ]
+    if farewell.deleted:
+        lines.append(f"{counted(farewell.deleted, 'message')} deleted.")
+    return lines

@@ -1,0 +1,146 @@
+"""Puts the parts together: the only place that names concrete backends. No logic."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import uvloop
+
+from mailserver import settings
+from mailserver.accounts.users_file import AccountsUnusable, UsersFile
+from mailserver.delivery.accept import Policy, Reception
+from mailserver.message.ids import MessageIds
+from mailserver.net import pop3_driver, smtp_driver
+from mailserver.net.listener import Listener, Serve, bind
+from mailserver.net.threads import DiskThreads
+from mailserver.observe import log
+from mailserver.pop3 import replies as pop3_replies
+from mailserver.settings import Settings
+from mailserver.smtp import replies as smtp_replies
+from mailserver.smtp.session import Limits
+from mailserver.store.commit import GroupCommit
+from mailserver.store.files import OPEN_MAILBOXES, FileStore
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.0
+"""How long a message in progress may take after SIGTERM."""
+_CONFIGURATION_ERROR = os.EX_CONFIG
+
+
+def smtpmail() -> int:
+    """The command `smtpmail`."""
+    return _main("smtpmail", "SMTP server (RFC 5321) over a folder of mailboxes.", _smtp)
+
+
+def popserver() -> int:
+    """The command `popserver`."""
+    return _main("popserver", "POP3 server (RFC 1939) over a folder of mailboxes.", _pop3)
+
+
+class _CannotStart(Exception):
+    """Says what is wrong and what to do."""
+
+
+Compose = Callable[[Settings, UsersFile, FileStore, DiskThreads], Listener]
+
+
+def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
+    commit = GroupCommit(store)
+    policy = Policy(chosen.domains, chosen.subject_limit)
+    new_id = MessageIds(secrets.token_hex(6))
+    reception = Reception(policy, users, store, commit.append, time.time, new_id)
+    limits = Limits(message_octets=chosen.message_octets)
+    timeouts = smtp_driver.Timeouts()
+    own_name = chosen.domains[0]
+    serve: Serve = lambda stream: smtp_driver.SmtpDriver(  # noqa: E731
+        stream, own_name, limits, timeouts, reception, threads
+    ).run()
+    refusal = smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False)
+    return Listener(serve, chosen.connections, refusal)
+
+
+def _pop3(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
+    timeouts = pop3_driver.Timeouts()
+    own_name = chosen.domains[0]
+    serve: Serve = lambda stream: pop3_driver.Pop3Driver(  # noqa: E731
+        stream, own_name, timeouts, users, store, threads
+    ).run()
+    refusal = pop3_replies.err(pop3_replies.TOO_MANY_CONNECTIONS)
+    return Listener(serve, chosen.connections, refusal)
+
+
+def _main(command: str, what: str, compose: Compose) -> int:
+    chosen = settings.read(command, what)
+    log.start(command)
+    os.umask(0o077)
+    try:
+        uvloop.run(_serve(_allow_descriptors(chosen), compose))
+    except _CannotStart as problem:
+        sys.stderr.write(f"{command}: {problem}\n")
+        return _CONFIGURATION_ERROR
+    return 0
+
+
+async def _serve(chosen: Settings, compose: Compose) -> None:
+    """From start to SIGTERM."""
+    users, store = _open_data(chosen)
+    listener = compose(chosen, users, store, DiskThreads())
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        bound = bind(chosen.host, chosen.port)
+    except OSError as error:
+        raise _CannotStart(_bind_problem(chosen, error)) from None
+    await listener.start(bound)
+    host, port = bound.getsockname()[:2]
+    logger.info("listening on %s:%d, data in %s", host, port, chosen.data)
+    await stop.wait()
+    logger.info("stopping")
+    await listener.stop(STOP_SECONDS)
+    logger.info("stopped")
+
+
+def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
+    data = chosen.data
+    if not data.is_dir():
+        raise _CannotStart(f"{data} is not a folder; name the data folder with --data DIR")
+    try:
+        users = UsersFile(data)
+        open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
+        return users, FileStore(data, time.time, open_mailboxes=open_mailboxes)
+    except AccountsUnusable as problem:
+        raise _CannotStart(str(problem)) from None
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = f"; it must be writable: chown -R {os.getuid()}:{os.getgid()} {data}"
+        raise _CannotStart(f"{data}: {error.strerror}{hint}") from None
+
+
+def _bind_problem(chosen: Settings, error: OSError) -> str:
+    where = f"port {chosen.port}" + (f" of {chosen.host}" if chosen.host else "")
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program"
+    if error.errno == errno.EACCES:
+        return f"{where} needs more rights; take one above 1023, such as {2000 + chosen.port}"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _allow_descriptors(chosen: Settings) -> Settings:
+    """Take as many open files as the system lets us have; each connection is one, and half of them
+    are for mailboxes. Fewer connections than chosen, if they are too few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return replace(chosen, connections=min(chosen.connections, most // 2))

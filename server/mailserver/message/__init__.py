@@ -1,0 +1,1 @@
+"""Values about mail: the envelope, the header block, trace lines, verdicts."""

@@ -1,0 +1,79 @@
+"""The header block of a message (RFC 5322 2.2), read as far as a server needs it, and bounded.
+
+The server never parses MIME. It finds where the header ends, counts the fields, and reads the
+subject; a message may be as broken as it likes, its octets are kept as they came.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+
+OCTET_LIMIT = 256 * 1024
+"""The most octets of a header block."""
+FIELD_LIMIT = 1000
+"""The most fields of a header block."""
+
+# No two neighbouring quantifiers can take the same octet, so matching is linear in the block's
+# length. (Possessive quantifiers would say so, but Debian 12's Python 3.11.2 gets them wrong.)
+_FIELD = rb"[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
+_BLOCK = re.compile(rb"(>*From [^\n]*\n)?(?:" + _FIELD + rb")*")
+_FIELDS = re.compile(_FIELD)
+_SUBJECT = re.compile(
+    rb"^subject[ \t]*:((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)", re.IGNORECASE | re.MULTILINE
+)
+# RFC 2047 2 allows 75 characters. Longer ones are about; the bound is for codecs that are slow.
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,75})\?([bq])\?([^?\s]{0,2000})\?=", re.I)
+_BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t]+(?==\?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where things are in a header block with LF line ends; offsets in octets."""
+
+    end: int
+    """The block's length, without the empty line behind it."""
+    fields: int
+    subject: str
+    """Unfolded and decoded; "" when there is none."""
+    after_subject: int
+    """Where a field that follows the subject goes; the block's end when there is no subject."""
+    separated: bool
+    """An empty line (or nothing at all) follows the block, as RFC 5322 3.5 wants it."""
+
+
+def read_header(content: bytes) -> Header:
+    """Read the header at the start of `content` (LF line ends, whole lines)."""
+    block = _BLOCK.match(content)
+    end = block.end() if block else 0
+    first_field = max(block.end(1), 0) if block else 0  # behind a From_ line
+    subject = _SUBJECT.search(content, 0, end)
+    return Header(
+        end=end,
+        fields=len(_FIELDS.findall(content, first_field, end)),
+        subject=decode_text(subject[1]) if subject else "",
+        after_subject=subject.end() if subject else end,
+        separated=end == len(content) or content[end : end + 1] == b"\n",
+    )
+
+
+def decode_text(raw: bytes) -> str:
+    """A field's text, unfolded (RFC 5322 2.2.3), with its encoded words (RFC 2047) decoded."""
+    text = raw.replace(b"\n", b"").strip(b" \t").decode("utf-8", "replace")
+    if "=?" not in text:
+        return text
+    return _ENCODED_WORD.sub(_decoded_word, _BETWEEN_WORDS.sub("", text))
+
+
+def _decoded_word(word: re.Match[str]) -> str:
+    charset, encoding, encoded = word.groups()
+    try:
+        octets = encoded.encode("ascii")
+        if encoding in "bB":
+            plain = binascii.a2b_base64(octets)
+        else:
+            plain = binascii.a2b_qp(octets, header=True)
+        return plain.decode(charset.partition("*")[0], "replace")
+    except (ValueError, LookupError):  # what can't be decoded stands as it is
+        return word[0]

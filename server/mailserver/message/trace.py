@@ -1,0 +1,67 @@
+"""The lines that a server adds to a message when it takes it and when it stores it.
+
+All lines end with LF, as in the mailbox file; all times are UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from mailserver.message.envelope import Client
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A moment in the three forms in which it is written into a message."""
+
+    date_time: str
+    """RFC 5322 3.3: `Mon, 23 Nov 2026 14:05:09 +0000`."""
+    ctime: str
+    """As in an mbox From_ line: `Mon Nov 23 14:05:09 2026`."""
+    stored: str
+    """The stored form's own: `2026-11-23 : 14 : 05`."""
+
+
+@lru_cache(maxsize=4)
+def stamp(seconds: int) -> Stamp:
+    """The moment `seconds` after 1970-01-01 UTC. No locale changes the names."""
+    t = datetime.fromtimestamp(seconds, UTC)
+    day, month = _DAYS[t.weekday()], _MONTHS[t.month - 1]
+    clock = f"{t.hour:02}:{t.minute:02}:{t.second:02}"
+    return Stamp(
+        date_time=f"{day}, {t.day:02} {month} {t.year} {clock} +0000",
+        ctime=f"{day} {month} {t.day:2} {clock} {t.year}",
+        stored=f"{t.year}-{t.month:02}-{t.day:02} : {t.hour:02} : {t.minute:02}",
+    )
+
+
+def from_line(reverse_path: str, at: Stamp) -> bytes:
+    """The line that begins a record of an mbox file (RFC 4155); spaces would end the address."""
+    sender = reverse_path.replace(" ", "_") or "MAILER-DAEMON"
+    return f"From {sender} {at.ctime}\n".encode("utf-8", "surrogateescape")
+
+
+def return_path(reverse_path: str) -> bytes:
+    """RFC 5321 4.4: added at final delivery only."""
+    return f"Return-Path: <{reverse_path}>\n".encode("utf-8", "surrogateescape")
+
+
+def received(client: Client, domain: str, message_id: str, recipient: str, at: Stamp) -> bytes:
+    """The trace line (RFC 5321 4.4). `recipient` is the one that this copy is for, so that no
+    copy tells of the others (RFC 5321 7.6)."""
+    address = f"IPv6:{client.address}" if ":" in client.address else client.address
+    protocol = "ESMTP" if client.extended else "SMTP"
+    return (
+        f"Received: from {client.name} ([{address}]) by {domain} with {protocol} id {message_id}\n"
+        f"\tfor <{recipient}>; {at.date_time}\n"
+    ).encode("utf-8", "surrogateescape")
+
+
+def stored_stamp(at: Stamp) -> bytes:
+    """The stored form's own stamp, date : hour : minute, also a valid RFC 5321 trace line."""
+    return f'Received: "{at.stored}"; {at.date_time}\n'.encode()

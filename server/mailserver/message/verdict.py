@@ -1,0 +1,34 @@
+"""What the system decides about a sender, a recipient or a message, in no protocol's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Kind(Enum):
+    """The decisions there are."""
+
+    ACCEPTED = auto()
+    NO_SUCH_USER = auto()
+    NO_RELAYING = auto()
+    HEADER_TOO_BIG = auto()
+    SUBJECT_TOO_LONG = auto()
+    DISK_FULL = auto()
+    MAILBOX_BUSY = auto()
+    MAILBOX_UNUSABLE = auto()
+    STORAGE_FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, and what a person should know about it (printable ASCII, one line)."""
+
+    kind: Kind
+    detail: str = ""
+
+    def __bool__(self) -> bool:
+        return self.kind is Kind.ACCEPTED
+
+
+ACCEPTED = Verdict(Kind.ACCEPTED)

@@ -1,0 +1,1 @@
+"""Connections: the only place that knows of sockets, tasks and time limits."""

@@ -1,0 +1,105 @@
+"""Accepts connections, runs a driver for each, and ends them all when the server is stopped.
+
+One broken connection never touches another: whatever a driver raises ends here, with that
+connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+from mailserver.net.stream import SocketStream
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+_SWEEP_SECONDS = 1.0
+
+Serve = Callable[[SocketStream], Awaitable[None]]
+
+
+class Listener:
+    """One port."""
+
+    def __init__(self, serve: Serve, connection_limit: int, refusal: bytes) -> None:
+        """`serve` leads one connection; those over the limit get `refusal` and are closed."""
+        self._serve = serve
+        self._connection_limit = connection_limit
+        self._refusal = refusal
+        self._connections: dict[asyncio.Task[None], SocketStream] = {}
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, bound: socket.socket) -> None:
+        """Accept connections on this socket."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: SocketStream(self._connected), sock=bound, backlog=BACKLOG
+        )
+        self._sweeper = loop.create_task(self._sweep())
+
+    async def stop(self, patience: float) -> None:
+        """Accept no more; let those in the middle of a message end it, `patience` seconds long."""
+        if self._server is not None:
+            self._server.close()
+        for stream in self._connections.values():
+            stream.stop()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=patience)
+        for task in list(self._connections):
+            task.cancel()
+        if self._connections:
+            await asyncio.wait(self._connections)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def _connected(self, stream: SocketStream) -> None:
+        if len(self._connections) >= self._connection_limit:
+            stream.send(self._refusal)
+            serving: Awaitable[None] = stream.close()
+        else:
+            serving = self._serve(stream)
+        task = asyncio.ensure_future(self._run(stream, serving))
+        self._connections[task] = stream
+        task.add_done_callback(self._connections.pop)
+
+    async def _run(self, stream: SocketStream, serving: Awaitable[None]) -> None:
+        try:
+            await serving
+            await stream.close()
+        except ConnectionError:
+            pass  # the peer is gone
+        except Exception:
+            log.exception("a fault of this server; the connection from %s ends", stream.peer)
+        finally:
+            stream.abort()
+
+    async def _sweep(self) -> None:
+        """One clock for all time limits, instead of a timer a wait."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = loop.time()
+            for stream in list(self._connections.values()):
+                stream.expire(now)
+
+
+def bind(host: str | None, port: int) -> socket.socket:
+    """A listening address; without a host all of the machine's, IPv6 and IPv4. Raises OSError."""
+    if host is None:
+        if socket.has_dualstack_ipv6():
+            try:
+                return socket.create_server(
+                    ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+                )
+            except OSError as error:
+                if error.errno not in (97, 99):  # EAFNOSUPPORT, EADDRNOTAVAIL: no IPv6 here
+                    raise
+        return socket.create_server(("", port), backlog=BACKLOG)
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)

@@ -1,0 +1,35 @@
+"""A connection that exists only in memory: what the peer says is given, what it gets is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MemoryStream:
+    """See `stream.ByteStream`. Each chunk, or exception, is what one `receive` brings."""
+
+    def __init__(self, received: Iterable[bytes | Exception], peer: str = "192.0.2.1") -> None:
+        """When `received` is used up, the connection has ended."""
+        self.peer = peer
+        self.sent = bytearray()
+        self.closed = False
+        self._received = iter(received)
+
+    async def receive(self, timeout: float) -> bytes:
+        """The next chunk."""
+        chunk = next(self._received, b"")
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
+
+    def send(self, octets: bytes) -> bool:
+        """Keep it."""
+        self.sent += octets
+        return True
+
+    async def drain(self, timeout: float) -> None:
+        """The memory has always room."""
+
+    async def close(self) -> None:
+        """Nothing comes after this."""
+        self.closed = True

@@ -1,0 +1,186 @@
+"""Leads one SMTP session along one connection: what the session asks, others answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from mailserver.delivery.accept import Reception
+from mailserver.message.envelope import Envelope
+from mailserver.message.verdict import Kind, Verdict
+from mailserver.net.stream import ByteStream, ReceiveTimeout, ServerStopping
+from mailserver.net.threads import InThread
+from mailserver.smtp import replies
+from mailserver.smtp.events import (
+    Disconnect,
+    MailFrom,
+    MessageData,
+    MessageEnd,
+    MessageRefused,
+    MessageStart,
+    NeedData,
+    RcptTo,
+    SendFirst,
+)
+from mailserver.smtp.replies import Reply
+from mailserver.smtp.session import Limits, SmtpSession
+from mailserver.store.base import Staging
+
+log = logging.getLogger(__name__)
+
+_REPLY = {
+    Kind.NO_SUCH_USER: replies.NO_SUCH_USER,
+    Kind.NO_RELAYING: replies.NO_RELAYING,
+    Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
+    Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
+    Kind.DISK_FULL: replies.DISK_FULL,
+    Kind.MAILBOX_BUSY: replies.MAILBOX_BUSY,
+    Kind.MAILBOX_UNUSABLE: replies.MAILBOX_UNUSABLE,
+    Kind.STORAGE_FAILED: replies.STORAGE_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds without an octet (RFC 5321 4.5.3.2.7 wants 5 minutes)."""
+
+    command: float = 300.0
+    first_command: float = 60.0
+    content: float = 300.0
+    send: float = 60.0
+
+
+def _reply_to(verdict: Verdict, accepted: Reply) -> Reply:
+    if verdict:
+        return accepted
+    reply = _REPLY[verdict.kind]
+    return reply.with_detail(verdict.detail) if verdict.detail else reply
+
+
+class SmtpDriver:
+    """One connection."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        domain: str,
+        limits: Limits,
+        timeouts: Timeouts,
+        reception: Reception,
+        in_thread: InThread,
+    ) -> None:
+        self._stream = stream
+        self._session = SmtpSession(domain, stream.peer, limits)
+        self._timeouts = timeouts
+        self._reception = reception
+        self._in_thread = in_thread
+        self._staging: Staging | None = None  # set while content comes in
+        self._timeout = timeouts.first_command
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Until the client or the session ends it. Raises ConnectionError when the peer is gone."""
+        try:
+            while True:
+                match self._session.next_event():
+                    case NeedData():
+                        if not await self._exchange():
+                            return
+                    case MessageData(content):
+                        await self._take(content)
+                    case MailFrom(envelope):
+                        verdict = self._reception.sender(envelope)
+                        self._session.reply(_reply_to(verdict, replies.SENDER_OK))
+                    case RcptTo(forward_path):
+                        verdict = self._reception.recipient(forward_path)
+                        self._session.reply(_reply_to(verdict, replies.RECIPIENT_OK))
+                    case MessageStart():
+                        self._session.reply(self._stage())
+                    case MessageEnd(envelope):
+                        self._session.reply(await self._accept(envelope))
+                        self._stop_between_messages()
+                    case MessageRefused():
+                        self._forget()
+                        self._stop_between_messages()
+                    case SendFirst():
+                        await self._flush()
+                        await asyncio.sleep(0)  # the other connections have their turn
+                    case Disconnect():
+                        await self._flush()
+                        return
+        except ConnectionError:
+            raise
+        except Exception:  # a fault of ours, the listener logs it
+            self._session.close(replies.LOCAL_ERROR)
+            await self._flush()
+            raise
+        finally:
+            self._forget()
+
+    async def _exchange(self) -> bool:
+        """Send what waits, take what comes; False when nothing comes any more."""
+        await self._flush()
+        try:
+            octets = await self._stream.receive(self._timeout)
+        except ReceiveTimeout:
+            self._session.close(replies.TIMED_OUT)
+            return True
+        except ServerStopping:
+            self._stopping = True
+            if self._staging is None:
+                self._stop_between_messages()
+            return True
+        self._timeout = self._timeouts.command if not self._staging else self._timeouts.content
+        self._session.receive_data(octets)
+        return bool(octets)
+
+    async def _flush(self) -> None:
+        if not self._stream.send(self._session.data_to_send()):
+            await self._stream.drain(self._timeouts.send)
+
+    def _stop_between_messages(self) -> None:
+        if self._stopping:
+            self._session.close(replies.SHUTTING_DOWN)
+
+    def _stage(self) -> Reply:
+        try:
+            self._staging = self._reception.stage()
+        except OSError as error:
+            log.error("no place for a message on its way in: %s", error)
+            return replies.STORAGE_FAILED
+        return replies.START_INPUT
+
+    async def _take(self, content: bytes) -> None:
+        if self._staging is None:
+            return  # it could not be staged; what comes is only counted
+        self._staging.write(content)
+        if self._staging.overfull:
+            try:
+                await self._in_thread(self._staging.spill)
+            except OSError as error:
+                log.error("a message on its way in could not be kept: %s", error)
+                self._forget()
+
+    async def _accept(self, envelope: Envelope) -> Reply:
+        staging, self._staging = self._staging, None
+        if staging is None:
+            return replies.DISK_FULL
+        try:
+            verdict, message_id = await self._reception.accept(envelope, staging.finish())
+        finally:
+            staging.discard()
+        log.info(
+            "message %s from=<%s> to=%d recipients client=%s %s",
+            message_id,
+            envelope.reverse_path,
+            len(envelope.forward_paths),
+            self._stream.peer,
+            verdict.kind.name,
+        )
+        return _reply_to(verdict, replies.message_ok(message_id))
+
+    def _forget(self) -> None:
+        if self._staging is not None:
+            self._staging.discard()
+            self._staging = None

@@ -1,0 +1,180 @@
+"""One connection as four calls: receive, send, drain, close. `memory_stream` is its twin for tests.
+
+A protocol class of our own instead of asyncio's StreamReader: one buffer, no copy in the usual
+case, limits on what waits in both directions, and one clock for all connections' time limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+RECEIVE_LIMIT = 256 * 1024
+"""Octets that wait to be looked at before reading pauses."""
+SEND_LIMIT = 256 * 1024
+"""Octets that wait to be taken by the peer before `drain` waits."""
+
+
+class ReceiveTimeout(Exception):
+    """Nothing came in the time allowed."""
+
+
+class ServerStopping(Exception):
+    """The server is being stopped; raised once in each connection that waits for its peer."""
+
+
+class ByteStream(Protocol):
+    """What a driver needs of a connection."""
+
+    peer: str
+    """The other end's IP address, as text."""
+
+    async def receive(self, timeout: float) -> bytes:
+        """What has come, at least one octet; b"" when the connection has ended. `timeout` in
+        seconds: ReceiveTimeout. May raise ServerStopping."""
+
+    def send(self, octets: bytes) -> bool:
+        """Send; never waits. False: so much waits by now that `drain` must come before more, or
+        the connection has ended."""
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until the peer has taken enough; raises ConnectionError when it does not."""
+
+    async def close(self) -> None:
+        """Send what waits, then close."""
+
+
+class SocketStream(asyncio.Protocol):
+    """A ByteStream over a TCP connection."""
+
+    def __init__(self, on_connect: Callable[[SocketStream], None]) -> None:
+        """`on_connect` is called when the connection is there."""
+        self.peer = ""
+        self.deadline: float | None = None  # loop time; None while nobody waits for the peer
+        self._on_connect = on_connect
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._received: list[bytes] = []
+        self._waiting = 0  # octets in `_received`
+        self._ended = False
+        self._reading = True
+        self._receiver: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._sending_paused = False
+        self._stopping = False
+
+    # -- called by the event loop ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's
+        self._transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=SEND_LIMIT)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else ""
+        self._on_connect(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._received.append(data)
+        self._waiting += len(data)
+        if self._waiting > RECEIVE_LIMIT and self._reading and self._transport:
+            self._reading = False
+            self._transport.pause_reading()
+        self._wake(self._receiver)
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        self._wake(self._receiver)
+        return True  # what waits can still be sent
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        self._transport = None
+        for waiting in (self._receiver, self._drained, self._closed):
+            self._wake(waiting)
+
+    def pause_writing(self) -> None:
+        self._sending_paused = True
+
+    def resume_writing(self) -> None:
+        self._sending_paused = False
+        self._wake(self._drained)
+
+    # -- called by the listener ------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Let the one who waits for the peer know that the server stops."""
+        self._stopping = True
+        self._wake(self._receiver)
+
+    def expire(self, now: float) -> None:
+        """Called now and then: end a wait that has taken too long."""
+        if self.deadline is not None and now > self.deadline:
+            if self._drained is not None or self._closed is not None:
+                self.abort()
+            self._wake(self._receiver)
+
+    def abort(self) -> None:
+        """Close at once, whatever waits."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- called by the driver --------------------------------------------------------------------
+
+    async def receive(self, timeout: float) -> bytes:
+        """See ByteStream."""
+        if not self._received and not self._ended:
+            self.deadline = self._loop.time() + timeout
+            self._receiver = self._loop.create_future()
+            try:
+                if not self._stopping:
+                    await self._receiver
+                if self._stopping and not self._received:
+                    self._stopping = False
+                    raise ServerStopping
+                if not self._received and not self._ended:
+                    raise ReceiveTimeout
+            finally:
+                self._receiver = self.deadline = None
+        received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        self._received.clear()
+        self._waiting = 0
+        if not self._reading and self._transport:
+            self._reading = True
+            self._transport.resume_reading()
+        return received
+
+    def send(self, octets: bytes) -> bool:
+        """See ByteStream."""
+        if self._transport is None:
+            return False
+        if octets:
+            self._transport.write(octets)
+        return not self._sending_paused
+
+    async def drain(self, timeout: float) -> None:
+        """See ByteStream."""
+        if self._sending_paused and self._transport is not None:
+            self.deadline = self._loop.time() + timeout
+            self._drained = self._loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = self.deadline = None
+        if self._transport is None:
+            raise ConnectionError("the connection was lost")
+
+    async def close(self) -> None:
+        """See ByteStream."""
+        if self._transport is None:
+            return
+        self.deadline = self._loop.time() + 10.0
+        self._closed = self._loop.create_future()
+        self._transport.close()
+        await self._closed
+
+    @staticmethod
+    def _wake(waiting: asyncio.Future[None] | None) -> None:
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)

@@ -1,0 +1,1 @@
+"""What a person can see of the server from outside."""

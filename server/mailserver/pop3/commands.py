@@ -1,0 +1,154 @@
+"""Command lines to values: one row a command (RFC 1939 3).
+
+To add a command: a dataclass, a reader in `_READERS`; then a row in `states.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailserver.pop3 import replies
+from mailserver.wire.foreign import HTTP_WORDS
+
+LINE_LIMIT = 255
+"""Octets with CRLF (RFC 2449 4)."""
+
+
+class Refused(Exception):
+    """A line that is no command, with the reply that says why."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capa:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uidl:
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retr:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    number: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dele:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rset:
+    pass
+
+
+Command = User | Pass | Capa | Quit | Stat | List | Uidl | Retr | Top | Dele | Noop | Rset
+
+
+def read_command(line: bytes) -> Command:
+    """The command in a line without its CRLF; raises Refused."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(replies.NOT_UTF8) from None
+    if any(character < " " or character == "\x7f" for character in text):
+        raise Refused(replies.CONTROL_CHARACTER)
+    keyword, _, argument = text.partition(" ")
+    reader = _READERS.get(keyword.upper())
+    if reader is None:
+        raise Refused(replies.HTTP if keyword in HTTP_WORDS else replies.UNKNOWN_COMMAND)
+    return reader(argument)
+
+
+def _bare(command: Callable[[], Command]) -> Callable[[str], Command]:
+    def read(argument: str) -> Command:
+        if argument.strip(" "):
+            raise Refused(replies.NO_ARGUMENT)
+        return command()
+
+    return read
+
+
+def _text(argument: str) -> str:
+    if not argument:
+        raise Refused(replies.ARGUMENT_MISSING)
+    return argument
+
+
+def _numbers(argument: str, least: int, most: int) -> list[int]:
+    words = argument.split()
+    if not least <= len(words) <= most or not all(w.isascii() and w.isdigit() for w in words):
+        raise Refused(replies.NUMBER_EXPECTED)
+    return [int(word) for word in words]
+
+
+def _one(command: type[Retr] | type[Dele]) -> Callable[[str], Command]:
+    return lambda argument: command(_numbers(argument, 1, 1)[0])
+
+
+def _perhaps(command: type[List] | type[Uidl]) -> Callable[[str], Command]:
+    return lambda argument: command(next(iter(_numbers(argument, 0, 1)), None))
+
+
+def _top(argument: str) -> Top:
+    """TOP msg n (RFC 1939 7)."""
+    number, lines = _numbers(argument, 2, 2)
+    return Top(number, lines)
+
+
+_READERS: dict[str, Callable[[str], Command]] = {
+    "USER": lambda argument: User(_text(argument).strip(" ")),
+    "PASS": lambda argument: Pass(_text(argument)),  # spaces belong to it (RFC 1939 7)
+    "CAPA": _bare(Capa),
+    "QUIT": _bare(Quit),
+    "STAT": _bare(Stat),
+    "LIST": _perhaps(List),
+    "UIDL": _perhaps(Uidl),
+    "RETR": _one(Retr),
+    "TOP": _top,
+    "DELE": _one(Dele),
+    "NOOP": _bare(Noop),
+    "RSET": _bare(Rset),
+}

@@ -1,0 +1,60 @@
+"""Which command belongs to which state, as a table (RFC 1939 3 to 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailserver.pop3 import replies
+from mailserver.pop3.commands import (
+    Capa,
+    Command,
+    Dele,
+    List,
+    Noop,
+    Pass,
+    Quit,
+    Retr,
+    Rset,
+    Stat,
+    Top,
+    Uidl,
+    User,
+)
+
+
+class State(Enum):
+    """Where a session is."""
+
+    AUTHORIZATION = "who is it?"
+    TRANSACTION = "the maildrop is open and locked"
+    UPDATE = "deletions are being carried out"
+    CLOSED = "nothing is read any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a command is refused and with what, and who says so."""
+
+    refused: dict[State, str]
+    clause: str
+
+
+_BEFORE, _AFTER = State.AUTHORIZATION, State.TRANSACTION
+_ONLY_BEFORE = {_AFTER: replies.ALREADY_IN}
+_ONLY_AFTER = {_BEFORE: replies.LOGIN_FIRST}
+
+TABLE: dict[type[Command], Row] = {
+    User: Row(_ONLY_BEFORE, "RFC 1939 7"),
+    Pass: Row(_ONLY_BEFORE, "RFC 1939 7"),
+    Capa: Row({}, "RFC 2449 5"),
+    Quit: Row({}, "RFC 1939 4, 5 and 6"),
+    Stat: Row(_ONLY_AFTER, "RFC 1939 5"),
+    List: Row(_ONLY_AFTER, "RFC 1939 5"),
+    Uidl: Row(_ONLY_AFTER, "RFC 1939 7"),
+    Retr: Row(_ONLY_AFTER, "RFC 1939 5"),
+    Top: Row(_ONLY_AFTER, "RFC 1939 7"),
+    Dele: Row(_ONLY_AFTER, "RFC 1939 5"),
+    Noop: Row(_ONLY_AFTER, "RFC 1939 5"),
+    Rset: Row(_ONLY_AFTER, "RFC 1939 5"),
+}

@@ -1,0 +1,113 @@
+"""Every reply the server gives, by name: code, enhanced status code (RFC 3463) and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+LINE_LIMIT = 512
+"""Octets of a reply line with its CRLF (RFC 5321 4.5.3.1.5); a longer one is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply of one or more lines (RFC 5321 4.2)."""
+
+    code: int
+    enhanced: str
+    """RFC 2034; "" where it does not belong: 220, 354, and the answers to HELO and EHLO."""
+    text: str
+    """Printable ASCII; lines are parted by LF."""
+
+    def with_detail(self, detail: str) -> Reply:
+        """The same, with what was found or expected behind the text."""
+        return replace(self, text=f"{self.text}: {detail}")
+
+    def encode(self, extended: bool) -> bytes:
+        """Octets for the wire; with the enhanced code only for a client that said EHLO."""
+        return _encode(self.code, self.enhanced if extended else "", self.text)
+
+
+@lru_cache(maxsize=1000)
+def _encode(code: int, enhanced: str, text: str) -> bytes:
+    status = f"{enhanced} " if enhanced else ""
+    room = LINE_LIMIT - len(f"{code} {status}\r\n")
+    *before, last = (line[:room] for line in text.split("\n"))
+    lines = [f"{code}-{status}{line}\r\n" for line in before]
+    lines.append(f"{code} {status}{last}\r\n")
+    return "".join(lines).encode("ascii", "replace")
+
+
+def greeting(domain: str) -> Reply:
+    return Reply(220, "", f"{domain} Service Ready")
+
+
+def closing(domain: str) -> Reply:
+    return Reply(221, "2.0.0", f"{domain} Service closing transmission channel")
+
+
+def helo_ok(domain: str, client: str) -> Reply:
+    return Reply(250, "", f"OK {domain} greets {client}")
+
+
+def ehlo_ok(domain: str, client: str, extensions: tuple[str, ...]) -> Reply:
+    return Reply(250, "", "\n".join((f"{domain} greets {client}", *extensions)))
+
+
+SENDER_OK = Reply(250, "2.1.0", "OK sender accepted")
+RECIPIENT_OK = Reply(250, "2.1.5", "OK recipient accepted")
+RESET_OK = Reply(250, "2.0.0", "OK transaction reset")
+NOOP_OK = Reply(250, "2.0.0", "OK nothing done")
+CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot VRFY user, but will accept message and try delivery")
+START_INPUT = Reply(354, "", "Start mail input; end with <CRLF>.<CRLF>")
+HELP = Reply(
+    214,
+    "2.0.0",
+    "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\n"
+    "To send: EHLO <your name>, MAIL FROM:<you@domain>, RCPT TO:<them@domain>, DATA,\n"
+    "the message, a line with only a full stop. See RFC 5321.",
+)
+
+
+def message_ok(message_id: str) -> Reply:
+    return Reply(250, "2.0.0", f"OK message stored, id {message_id}")
+
+
+# 4xx: not now. The sender tries again.
+TIMED_OUT = Reply(421, "4.4.2", "Nothing came for too long; closing transmission channel")
+SHUTTING_DOWN = Reply(421, "4.3.2", "Service is stopping; closing transmission channel")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing transmission channel")
+TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections; try again later")
+HTTP = Reply(421, "4.7.0", "This port speaks SMTP, not HTTP; closing transmission channel")
+TLS = Reply(421, "4.7.0", "This port speaks SMTP in the clear; closing transmission channel")
+MAILBOX_BUSY = Reply(450, "4.2.0", "Mailbox is in use by another program; try again later")
+LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing; try again later")
+STORAGE_FAILED = Reply(451, "4.3.0", "The message could not be stored; try again later")
+MAILBOX_UNUSABLE = Reply(451, "4.2.0", "Mailbox cannot be written; its owner was told why")
+DISK_FULL = Reply(452, "4.3.1", "Not enough storage; try again later")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send to the rest separately")
+
+# 5xx: never in this form.
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Unknown command; HELP lists those there are")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+BARE_LF = Reply(500, "5.5.2", "Lines end with CRLF, not with LF alone (with netcat: nc -C)")
+NOT_ASCII = Reply(500, "5.5.2", "Commands are ASCII")
+CONTROL_CHARACTER = Reply(500, "5.5.2", "Commands hold no control characters")
+BAD_HELLO = Reply(501, "5.5.4", "Say EHLO or HELO with your domain name or [address]")
+BAD_SENDER = Reply(501, "5.1.7", "MAIL FROM:<user@domain>")
+BAD_RECIPIENT = Reply(501, "5.1.3", "RCPT TO:<user@domain>")
+BAD_PARAMETER = Reply(501, "5.5.4", "Bad value; say")
+NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
+ARGUMENT_MISSING = Reply(501, "5.5.4", "This command needs an argument")
+HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO or HELO first")
+NESTED_MAIL = Reply(503, "5.5.1", "A transaction is under way; RSET ends it")
+MAIL_FIRST = Reply(503, "5.5.1", "Say MAIL FROM first")
+RCPT_FIRST = Reply(503, "5.5.1", "Say RCPT TO first, no recipient was accepted yet")
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user")
+NO_RELAYING = Reply(550, "5.7.1", "Relaying is not allowed: not a domain of this server")
+BARE_LINE_END = Reply(550, "5.6.0", "The message has a CR or LF that is not part of CRLF")
+NUL_OCTET = Reply(550, "5.6.0", "The message has a NUL octet")
+TOO_BIG = Reply(552, "5.3.4", "The message is over the size limit")
+HEADER_TOO_BIG = Reply(552, "5.6.0", "The header is over the limit")
+SUBJECT_TOO_LONG = Reply(554, "5.6.0", "The subject is too long")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unknown MAIL or RCPT parameter")

@@ -1,0 +1,69 @@
+"""The order of commands, as a table (RFC 5321 4.1.4).
+
+Read a row as: in these states the command is refused, with this reply; otherwise it is obeyed, and
+when it succeeds the session goes to that state (None: it stays where it is). The clause says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailserver.smtp import replies
+from mailserver.smtp.commands import (
+    Command,
+    Data,
+    Ehlo,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    Vrfy,
+)
+from mailserver.smtp.replies import Reply
+
+
+class State(Enum):
+    """Where a session is."""
+
+    CONNECTED = "greeted, no EHLO or HELO yet"
+    READY = "no mail transaction"
+    SENDER_GIVEN = "MAIL was accepted"
+    RECIPIENT_GIVEN = "at least one RCPT was accepted"
+    CONTENT = "the message itself is coming in"
+    CLOSED = "nothing is read any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where a command is refused, where it leads, and who says so."""
+
+    refused: dict[State, Reply]
+    then: State | None
+    clause: str
+
+
+_CONNECTED, _READY = State.CONNECTED, State.READY
+_SENDER, _RECIPIENT = State.SENDER_GIVEN, State.RECIPIENT_GIVEN
+_HELLO, _NESTED = replies.HELLO_FIRST, replies.NESTED_MAIL
+_NO_MAIL, _NO_RCPT = replies.MAIL_FIRST, replies.RCPT_FIRST
+
+_OUT_OF_MAIL = {_CONNECTED: _HELLO, _SENDER: _NESTED, _RECIPIENT: _NESTED}
+_OUT_OF_RCPT = {_CONNECTED: _HELLO, _READY: _NO_MAIL}
+_OUT_OF_DATA = {_CONNECTED: _HELLO, _READY: _NO_MAIL, _SENDER: _NO_RCPT}
+
+TABLE: dict[type[Command], Row] = {
+    Ehlo: Row({}, _READY, "RFC 5321 4.1.1.1"),
+    Helo: Row({}, _READY, "RFC 5321 4.1.1.1"),
+    Mail: Row(_OUT_OF_MAIL, _SENDER, "RFC 5321 4.1.1.2"),
+    Rcpt: Row(_OUT_OF_RCPT, _RECIPIENT, "RFC 5321 4.1.1.3"),
+    Data: Row(_OUT_OF_DATA, State.CONTENT, "RFC 5321 4.1.1.4"),
+    Rset: Row({}, None, "RFC 5321 4.1.1.5"),
+    Vrfy: Row({}, None, "RFC 5321 4.1.1.6"),
+    Help: Row({}, None, "RFC 5321 4.1.1.8"),
+    Noop: Row({}, None, "RFC 5321 4.1.1.9"),
+    Quit: Row({}, State.CLOSED, "RFC 5321 4.1.1.10"),
+}

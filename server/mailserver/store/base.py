@@ -1,0 +1,117 @@
+"""The interface of a mail store: what the others may know about where mail lies.
+
+All calls may block on the disk; those who must not block call them in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailserver.message.header import Header
+from mailserver.message.verdict import Verdict
+
+
+class MaildropInUse(Exception):
+    """Another session has the maildrop (RFC 1939 4: one at a time)."""
+
+
+class MailboxUnusable(Exception):
+    """The mailbox is not what it should be: a link, a folder, not readable. Says what and where."""
+
+
+class Body(Protocol):
+    """A message's body, ready to be stored for any number of recipients."""
+
+    @property
+    def octets(self) -> int:
+        """Its size as it is sent, line ends CRLF."""
+
+
+class Staging(Protocol):
+    """One message on its way in."""
+
+    def write(self, content: bytes) -> None:
+        """Take a piece of content, CRLF line ends; it never ends inside one."""
+
+    @property
+    def overfull(self) -> bool:
+        """It holds as much memory as it may: call `spill` before writing on."""
+
+    def spill(self) -> None:
+        """Move what is held in memory to the disk; raises OSError."""
+
+    def finish(self) -> StagedMessage:
+        """All content was written."""
+
+    def discard(self) -> None:
+        """Forget it all. Allowed at any time, more than once, and after the message was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedMessage:
+    """One message that has come in whole."""
+
+    header: Header | None
+    """None: it is over the limits of `message.header`."""
+    header_block: bytes
+    """LF line ends, without the empty line behind it."""
+    body: Body
+    """All behind the header block, the empty line included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for one mailbox."""
+
+    user: str
+    from_line: bytes
+    """The line that begins the record (RFC 4155), LF at its end."""
+    head: bytes
+    """Trace lines and header block, LF line ends."""
+    body: Body
+
+
+Deposit = tuple[Delivery, ...]
+"""One message for all its local recipients: all of them get it, or none."""
+
+
+class Maildrop(Protocol):
+    """A mailbox as it was when it was opened, locked for one POP3 session (RFC 1939 4)."""
+
+    @property
+    def octets(self) -> Sequence[int]:
+        """Each message's size as it is sent."""
+
+    @property
+    def unique_ids(self) -> Sequence[str]:
+        """Each message's unique id: 1 to 70 of 0x21 to 0x7E, never used again (RFC 1939 7)."""
+
+    def content_at_hand(self, number: int) -> bytes | None:
+        """The whole message if it is small and needs no disk, CRLF line ends; else None."""
+
+    def content(self, number: int) -> Iterator[bytes]:
+        """The message in pieces, CRLF line ends; raises MailboxUnusable or OSError."""
+
+    def delete(self, numbers: Sequence[int]) -> None:
+        """Remove these messages durably, all or none; what arrived meanwhile stays."""
+
+    def close(self) -> None:
+        """Free the maildrop for the next session."""
+
+
+class MailStore(Protocol):
+    """All mailboxes."""
+
+    def stage(self) -> Staging:
+        """A place for one message on its way in; raises OSError."""
+
+    def has_room(self, octets: int) -> bool:
+        """A message of this size would leave enough space."""
+
+    def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
+        """Store messages durably, with as few syncs as can be; a verdict for each."""
+
+    def open_maildrop(self, user: str) -> Maildrop:
+        """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError."""

@@ -1,0 +1,124 @@
+"""The index beside a mailbox file: where each message lies, so that opening needs no reading.
+
+It may be deleted, be stale or be torn at any time: it is trusted only as far as it fits the
+mailbox, and made again from there. Entries are written before the records they announce: after a
+crash in the middle of an append they tell how much of the mailbox file is whole.
+
+    header   magic, version, inode of the mailbox file, how much of that file is settled
+    entry    offset and length in the file, octets as sent, digest, ordinal among equal digests,
+             crc32 of the record's first octets
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_HEADER = struct.Struct("<8sQQ")
+_SETTLED = struct.Struct("<Q")
+_MAGIC = b"mbindex1"
+_ENTRY = struct.Struct("<QQQ12sII")
+
+HEADER_SIZE = _HEADER.size
+SETTLED_OFFSET = HEADER_SIZE - _SETTLED.size
+ENTRY_SIZE = _ENTRY.size
+BEGINNING_OCTETS = 256
+"""Of a record, by which a piece of it is recognised: sender, time, trace and more."""
+
+
+class Entry(NamedTuple):
+    """One message in a mailbox file."""
+
+    offset: int
+    length: int
+    """Octets of the record in the file."""
+    octets: int
+    """Octets of the message as POP3 sends it."""
+    digest: bytes
+    ordinal: int
+    """1, or more for a record that equals an earlier one to the octet."""
+    beginning: int
+    """crc32 of the first BEGINNING_OCTETS of the record."""
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+    @property
+    def unique_id(self) -> str:
+        """RFC 1939 7; made from the record alone, so it survives the loss of the index."""
+        return self.digest.hex() if self.ordinal == 1 else f"{self.digest.hex()}-{self.ordinal}"
+
+
+class Index(NamedTuple):
+    """What an index file says."""
+
+    entries: list[Entry]
+    settled: int
+    """Where the mailbox ended when it was last known to be whole. Entries behind it announce an
+    append that was not finished; what another program did to the file ends anywhere."""
+
+
+def pack_header(inode: int, settled: int) -> bytes:
+    """The beginning of an index."""
+    return _HEADER.pack(_MAGIC, inode, settled)
+
+
+def pack_settled(settled: int) -> bytes:
+    """The part of the header that each append changes, for SETTLED_OFFSET."""
+    return _SETTLED.pack(settled)
+
+
+def pack(entries: Iterable[Entry]) -> bytes:
+    """Entries as they stand in the file."""
+    return b"".join(_ENTRY.pack(*entry) for entry in entries)
+
+
+def unpack(octets: bytes, inode: int) -> Index:
+    """The entries up to the first that does not fit; none when it is another file's index."""
+    if len(octets) < HEADER_SIZE:
+        return Index([], 0)
+    magic, its_inode, settled = _HEADER.unpack_from(octets)
+    if (magic, its_inode) != (_MAGIC, inode):
+        return Index([], 0)
+    whole = len(octets) - (len(octets) - HEADER_SIZE) % ENTRY_SIZE
+    entries = list(map(Entry._make, _ENTRY.iter_unpack(memoryview(octets)[HEADER_SIZE:whole])))
+    expected = entries[0].offset if entries else 0
+    for position, entry in enumerate(entries):
+        if entry.offset != expected or not entry.length:
+            del entries[position:]
+            break
+        expected += entry.length
+    if len({entry.digest for entry in entries}) < len(entries):
+        entries = _told_apart(entries)
+    return Index(entries, settled)
+
+
+def _told_apart(entries: list[Entry]) -> list[Entry]:
+    """Nobody looks for equal records when he announces one: it may have an ordinal twice."""
+    known: dict[tuple[bytes, int], Entry] = {}
+    for entry in entries:
+        ordinal = entry.ordinal
+        while (entry.digest, ordinal) in known:
+            ordinal += 1
+        known[entry.digest, ordinal] = entry._replace(ordinal=ordinal)
+    return list(known.values())
+
+
+def beginning(record: bytes | bytearray) -> int:
+    """By what a record that was cut short is recognised."""
+    return zlib.crc32(record[:BEGINNING_OCTETS])
+
+
+def join(known: list[Entry], found: Iterable[Entry]) -> list[Entry]:
+    """All entries, with ordinals that tell equal records apart; those of the known ones stay."""
+    last: dict[bytes, int] = {}
+    for entry in known:
+        last[entry.digest] = max(entry.ordinal, last.get(entry.digest, 0))
+    joined = list(known)
+    for entry in found:
+        ordinal = last[entry.digest] = last.get(entry.digest, 0) + 1
+        joined.append(entry._replace(ordinal=ordinal))
+    return joined

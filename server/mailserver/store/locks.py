@@ -1,0 +1,46 @@
+"""Locks between processes: flock on files of their own, freed by the kernel when a process dies.
+
+Never on the mailbox file itself: it is replaced, and a lock on the old file protects nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from mailserver import durable
+
+_POLL_SECONDS = 0.002
+
+
+class FileLock:
+    """An exclusive lock on one file in a folder."""
+
+    def __init__(self, name: str, folder: int) -> None:
+        self._fd = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
+
+    def try_acquire(self) -> bool:
+        """Take it if it is free."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def acquire(self, timeout: float) -> bool:
+        """Take it, waiting at most `timeout` seconds."""
+        give_up = time.monotonic() + timeout
+        while not self.try_acquire():
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def release(self) -> None:
+        """Free it; it can be taken again."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Free it for good."""
+        os.close(self._fd)

@@ -1,0 +1,150 @@
+"""A mailbox as one POP3 session sees it: a listing made at login, and the lock on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mailserver import durable
+from mailserver.store import index, mbox
+from mailserver.store.base import MailboxUnusable, MaildropInUse
+from mailserver.store.index import Entry
+from mailserver.store.locks import FileLock
+from mailserver.store.mailbox_file import INDEX, SESSION_LOCK, MailboxFile, SetAside
+from mailserver.store.pieces import is_record, open_mailbox, read_content, read_index
+
+WRITE_LOCK_SECONDS = 10.0
+"""How long a login or a QUIT waits for others to finish writing."""
+_AT_HAND_OCTETS = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    fd: int
+    entries: list[Entry]
+
+
+class FileMaildrop:
+    """See `base.Maildrop`."""
+
+    def __init__(self, data_folder: int, user: str, set_aside: SetAside) -> None:
+        """Lock and list; raises MaildropInUse, MailboxUnusable, OSError."""
+        self._data_folder = data_folder
+        self._user = user
+        self._set_aside = set_aside
+        self._mailbox = -1
+        try:
+            self._folder = durable.open_folder(user, data_folder, create=True)
+        except (NotADirectoryError, PermissionError) as error:
+            raise MailboxUnusable(f"{user}/: {error.strerror}") from None
+        try:
+            self._session_lock = FileLock(SESSION_LOCK, self._folder)
+        except BaseException:
+            os.close(self._folder)
+            raise
+        try:
+            if not self._session_lock.try_acquire():
+                raise MaildropInUse(user)
+            opened = self._open() or self._open_repaired()
+        except BaseException:
+            self.close()
+            raise
+        self._mailbox, self._entries = opened.fd, opened.entries
+        self.octets: Sequence[int] = [entry.octets for entry in self._entries]
+
+    @property
+    def unique_ids(self) -> Sequence[str]:
+        """See `base.Maildrop`."""
+        return [entry.unique_id for entry in self._entries]
+
+    def close(self) -> None:
+        """Free the maildrop for the next session."""
+        if self._mailbox >= 0:
+            os.close(self._mailbox)
+            self._mailbox = -1
+        if self._folder >= 0:
+            self._session_lock.close()
+            os.close(self._folder)
+            self._folder = -1
+
+    def _open(self) -> _Opened | None:
+        """What the index says, if it fits the mailbox. No lock is needed: an append under way
+        shows as one that is not settled, and whoever rewrites has the session lock."""
+        try:
+            listing = durable.open_file(INDEX, self._folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
+            try:
+                entries, settled = read_index(listing, found.st_ino)
+                fits = found.st_size == settled == (entries[-1].end if entries else 0)
+                fits = fits and (not entries or is_record(fd, entries[-1]))
+            except BaseException:
+                os.close(fd)
+                raise
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(listing)
+        if fits:
+            return _Opened(fd, entries)
+        os.close(fd)
+        return None
+
+    def _open_repaired(self) -> _Opened:
+        file = self._locked_file()
+        try:
+            entries = file.entries()
+            fd, _ = open_mailbox(self._folder, self._user, os.O_RDONLY)
+        finally:
+            file.close()
+        return _Opened(fd, entries)
+
+    def _locked_file(self) -> MailboxFile:
+        """The mailbox, under its write lock (freed by `close`) and repaired."""
+        file = MailboxFile(self._data_folder, self._user, self._set_aside)
+        try:
+            if not file.write_lock.acquire(WRITE_LOCK_SECONDS):
+                raise OSError(errno.EBUSY, f"{self._user}: another program keeps the write lock")
+            file.refresh()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def content_at_hand(self, number: int) -> bytes | None:
+        """The whole message if it is small and the kernel has it in memory, else None."""
+        entry = self._entries[number - 1]
+        if entry.length > _AT_HAND_OCTETS:
+            return None
+        record = bytearray(entry.length)
+        try:
+            found = os.preadv(self._mailbox, [record], entry.offset, os.RWF_NOWAIT)
+        except OSError:  # EAGAIN, or a file system that can't tell
+            return None
+        if found != entry.length or index.beginning(record) != entry.beginning:
+            return None
+        return mbox.read_record(bytes(record))
+
+    def content(self, number: int) -> Iterator[bytes]:
+        """The message in pieces, CRLF line ends; raises MailboxUnusable or OSError."""
+        entry = self._entries[number - 1]
+        if not is_record(self._mailbox, entry):
+            raise MailboxUnusable(f"{self._user}: message {number} was moved by another program")
+        return read_content(self._mailbox, entry.offset, entry.end)
+
+    def delete(self, numbers: Sequence[int]) -> None:
+        """Remove these messages durably, all or none; what arrived meanwhile stays.
+
+        They are found by their unique ids, so it matters not who wrote to the file meanwhile.
+        """
+        gone = {self._entries[number - 1].unique_id for number in numbers}
+        file = self._locked_file()
+        try:
+            entries = file.checked_entries()
+            file.keep_only([entry for entry in entries if entry.unique_id not in gone])
+        finally:
+            file.close()

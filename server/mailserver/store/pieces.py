@@ -1,0 +1,150 @@
+"""Pieces of a mailbox file by descriptor and offset: opened, read, copied. No state, no locks."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from mailserver import durable
+from mailserver.store import index, mbox
+from mailserver.store.base import MailboxUnusable
+from mailserver.store.index import Entry, Index
+
+MAILBOX = "mymailbox"
+
+_CHUNK = 1024 * 1024
+# a link; a folder; a socket; another user's: none of these passes by itself
+_NO_FILE_OF_OURS = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
+
+
+class Record(Protocol):
+    """One record to append, in stored form."""
+
+    @property
+    def length(self) -> int:
+        """Its octets in the file."""
+
+    @property
+    def octets(self) -> int:
+        """Octets of the message as POP3 sends it."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its octets; may be read more than once."""
+
+
+def open_mailbox(folder: int, user: str, flags: int) -> tuple[int, os.stat_result]:
+    """The mailbox file, if it is a plain file with no other name; raises MailboxUnusable."""
+    try:
+        fd = durable.open_file(MAILBOX, folder, flags)
+    except OSError as error:
+        if error.errno not in _NO_FILE_OF_OURS:
+            raise
+        what = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise MailboxUnusable(f"{user}/{MAILBOX}: {what}") from None
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return fd, found
+    os.close(fd)
+    what = "has another name too (a hard link)" if found.st_nlink > 1 else "is not a plain file"
+    raise MailboxUnusable(f"{user}/{MAILBOX} {what}")
+
+
+def read_index(fd: int, inode: int) -> Index:
+    """What an index file says of this mailbox file."""
+    return index.unpack(b"".join(read_chunks(fd, 0, os.fstat(fd).st_size)), inode)
+
+
+def is_record(fd: int, entry: Entry) -> bool:
+    """The entry's record is where it was. Its beginning tells, and its digest when another program
+    wrote a status field there."""
+    first = os.pread(fd, min(index.BEGINNING_OCTETS, entry.length), entry.offset)
+    if index.beginning(first) == entry.beginning:
+        return True
+    return mbox.digest(read_chunks(fd, entry.offset, entry.end)) == entry.digest
+
+
+def read_chunks(fd: int, start: int, end: int) -> Iterator[bytes]:
+    """The octets from `start` to `end`; the first chunk holds a record's header (`mbox.digest`)."""
+    size = mbox.HEAD_OCTETS
+    while start < end:
+        chunk = os.pread(fd, min(size, end - start), start)
+        if not chunk:
+            return
+        start += len(chunk)
+        size = _CHUNK
+        yield chunk
+
+
+def read_content(fd: int, start: int, end: int) -> Iterator[bytes]:
+    """The message in a record, as it is sent: CRLF line ends, quoting undone."""
+    reader = mbox.ContentReader()
+    newline = -1
+    while newline < 0 and (head := os.pread(fd, min(mbox.HEAD_OCTETS, end - start), start)):
+        newline = head.find(b"\n")
+        start += newline + 1 or len(head)  # behind the From_ line
+    if os.pread(fd, 2, end - 2) == b"\n\n":
+        end -= 1  # the empty line belongs to the record, not to the message
+    for chunk in read_chunks(fd, start, end):
+        if content := reader.read(chunk):
+            yield content
+    if content := reader.end():
+        yield content
+
+
+def copy_range(source: int, start: int, end: int, target: int, offset: int) -> int:
+    """Copy octets between files inside the kernel; returns where they end in the target."""
+    while start < end:
+        copied = os.copy_file_range(source, target, end - start, start, offset)
+        if not copied:
+            raise OSError(5, "the mailbox became shorter while it was copied")
+        start += copied
+        offset += copied
+    return offset
+
+
+def joined(entries: list[Entry]) -> Iterator[tuple[int, int]]:
+    """Neighbouring records as one range."""
+    start = end = 0
+    for entry in entries:
+        if entry.offset != end:
+            if end > start:
+                yield start, end
+            start = entry.offset
+        end = entry.end
+    if end > start:
+        yield start, end
+
+
+def end_of(entries: list[Entry]) -> int:
+    return entries[-1].end if entries else 0
+
+
+def announce(record: Record, offset: int) -> Entry:
+    """The entry of a record that will be written at this offset."""
+    chunks = record.chunks()
+    head = b""
+    for chunk in chunks:  # `mbox.digest` wants the first HEAD_OCTETS in one piece
+        head += chunk
+        if len(head) >= mbox.HEAD_OCTETS:
+            break
+    first, second = head[: mbox.HEAD_OCTETS], head[mbox.HEAD_OCTETS :]
+    found = mbox.digest(itertools.chain((first, second), chunks))
+    return Entry(offset, record.length, record.octets, found, 1, index.beginning(head))
+
+
+def gathered(records: Iterable[Record]) -> Iterator[bytes]:
+    """The records' octets in pieces that are worth a system call each."""
+    waiting, length = [], 0
+    for record in records:
+        for chunk in record.chunks():
+            waiting.append(chunk)
+            length += len(chunk)
+            if length >= _CHUNK:
+                yield b"".join(waiting)
+                waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)

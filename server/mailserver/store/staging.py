@@ -1,0 +1,149 @@
+"""One message on its way in: header block apart, body quoted as it will be stored.
+
+Small messages stay in memory; over a bound they go to an unnamed file, so that a slow sender of
+50 MB costs a file and not memory.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from threading import Lock
+from typing import BinaryIO
+
+from mailserver.message import header
+from mailserver.message.header import Header, read_header
+from mailserver.store.base import StagedMessage
+from mailserver.store.mbox import Quoter
+
+MEMORY_OCTETS = 256 * 1024
+"""Of one message; more goes to a file."""
+MEMORY_OCTETS_IN_ALL = 64 * 1024 * 1024
+"""Of all messages on their way in; beyond it each goes to a file at once."""
+_CHUNK = 256 * 1024
+
+
+class MemoryUse:
+    """How much memory all messages on their way in hold, in whatever thread."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._lock = Lock()
+
+    def add(self, octets: int) -> None:
+        """So many more, or less."""
+        with self._lock:
+            self.octets += octets
+
+
+class FileBody:
+    """A body in stored form (LF, quoted): in memory, and what did not fit there in a file first."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.length = 0
+        """In stored form."""
+        self.file: BinaryIO | None = None
+        self.memory: list[bytes] = []
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in stored form; may be read any number of times."""
+        if self.file is not None:
+            offset = 0
+            while chunk := os.pread(self.file.fileno(), _CHUNK, offset):
+                offset += len(chunk)
+                yield chunk
+        yield from self.memory
+
+    def __del__(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+class FileStaging:
+    """Takes content, makes a `StagedMessage` of it."""
+
+    def __init__(self, folder: str, memory_use: MemoryUse) -> None:
+        self._folder = folder
+        self._memory_use = memory_use
+        self._held = 0  # octets of memory counted in `memory_use`
+        # content until the header's end has come, then None
+        self._head: bytearray | None = bytearray()
+        self._header: Header | None = None
+        self._header_block = b""
+        self._body = FileBody()
+        self._quoter = Quoter()
+
+    def write(self, content: bytes) -> None:
+        """Take a piece of content, CRLF line ends; it never ends inside one."""
+        octets = content.replace(b"\r\n", b"\n")
+        if self._head is None:
+            self._add_to_body(octets)
+            return
+        seen = max(0, len(self._head) - 1)
+        self._head += octets
+        self._hold(len(octets))
+        empty_line = self._head.find(b"\n\n", seen)
+        if empty_line >= 0 or self._head.startswith(b"\n") or len(self._head) > header.OCTET_LIMIT:
+            self._end_header()
+
+    def _end_header(self) -> None:
+        content, self._head = bytes(self._head or b""), None
+        self._hold(-len(content))
+        found = read_header(content)
+        # over the limit in the middle of a line: the header does not end where the whole lines end
+        unfinished = len(content) > header.OCTET_LIMIT and b"\n" not in content[found.end :]
+        too_big = found.end > header.OCTET_LIMIT or unfinished
+        if too_big or found.fields > header.FIELD_LIMIT:
+            self._header_block = b""
+        else:
+            self._header = found
+            self._header_block = content[: found.end]
+        self._add_to_body(content[found.end :])
+
+    def _add_to_body(self, octets: bytes) -> None:
+        self._body.octets += len(octets) + octets.count(b"\n")
+        self._keep(self._quoter.encode(octets))
+
+    def _keep(self, stored: bytes) -> None:
+        if stored:
+            self._body.memory.append(stored)
+            self._body.length += len(stored)
+            self._hold(len(stored))
+
+    def _hold(self, octets: int) -> None:
+        self._held += octets
+        self._memory_use.add(octets)
+
+    @property
+    def overfull(self) -> bool:
+        """It holds as much memory as it may."""
+        return self._head is None and (
+            self._held > MEMORY_OCTETS
+            or (self._memory_use.octets > MEMORY_OCTETS_IN_ALL and self._held > 0)
+        )
+
+    def spill(self) -> None:
+        """Move what is held in memory to the file; raises OSError."""
+        if self._body.file is None:
+            # it has no name, and is gone when the last one who holds the body lets go of it
+            self._body.file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+        waiting = memoryview(b"".join(self._body.memory))
+        while waiting:
+            waiting = waiting[self._body.file.write(waiting) :]
+        self._body.memory.clear()
+        self._hold(-self._held)
+
+    def finish(self) -> StagedMessage:
+        """All content was written."""
+        if self._head is not None:
+            self._end_header()
+        self._keep(self._quoter.end())
+        return StagedMessage(self._header, self._header_block, self._body)
+
+    def discard(self) -> None:
+        """Forget it all. A body that is being stored keeps its file until that is done."""
+        self._hold(-self._held)
+        self._head = None
+        self._body = FileBody()

@@ -1,0 +1,164 @@
+"""Addresses as they stand in MAIL and RCPT, each rule under its ABNF (RFC 5321 4.1.2, 4.1.3)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from mailserver.wire.cursor import Cursor
+
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+_DOT_STRING = re.compile(rf"{_ATOM.pattern}(?:\.{_ATOM.pattern})*")
+_LABEL = re.compile(r"[A-Za-z0-9-]+")
+_LITERAL = re.compile(r"[^]% ]+")
+
+LOCAL_PART_LIMIT = 64
+"""Octets, RFC 5321 4.5.3.1.1."""
+DOMAIN_LIMIT = 255
+"""Octets, RFC 5321 4.5.3.1.2."""
+PATH_LIMIT = 256
+"""Octets with the angle brackets, RFC 5321 4.5.3.1.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """`local_part@domain`, the local part without its quoting. `domain` is "" for <postmaster>."""
+
+    local_part: str
+    domain: str
+
+    def __str__(self) -> str:
+        quoted = self.local_part
+        if not _DOT_STRING.fullmatch(quoted):
+            escaped = quoted.replace("\\", "\\\\").replace('"', '\\"')
+            quoted = f'"{escaped}"'
+        return f"{quoted}@{self.domain}" if self.domain else quoted
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePath:
+    """Where trouble is reported: a mailbox, or nobody (`<>`, the null reverse-path)."""
+
+    mailbox: Mailbox | None
+
+    def __str__(self) -> str:
+        return str(self.mailbox) if self.mailbox else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPath:
+    """To whom the message goes."""
+
+    mailbox: Mailbox
+
+    def __str__(self) -> str:
+        return str(self.mailbox)
+
+
+def reverse_path(cursor: Cursor) -> ReversePath:
+    """Reverse-path = Path / "<>"."""
+    if cursor.take("<>"):
+        return ReversePath(None)
+    return ReversePath(path(cursor))
+
+
+def forward_path(cursor: Cursor) -> ForwardPath:
+    """Forward-path = Path, and `<postmaster>` without a domain (RFC 5321 4.1.1.3)."""
+    if cursor.take_word("<postmaster>"):
+        return ForwardPath(Mailbox("postmaster", ""))
+    return ForwardPath(path(cursor))
+
+
+def path(cursor: Cursor) -> Mailbox:
+    """Path = "<" [ A-d-l ":" ] Mailbox ">"."""
+    start = cursor.position
+    cursor.expect("<", "'<' before the address")
+    if cursor.peek() == "@":
+        source_route(cursor)
+    found = mailbox(cursor)
+    cursor.expect(">", "'>' after the address")
+    if cursor.position - start > PATH_LIMIT:
+        raise cursor.problem(f"a path of at most {PATH_LIMIT} characters")
+    return found
+
+
+def source_route(cursor: Cursor) -> None:
+    """A-d-l = At-domain *( "," At-domain ): taken and ignored (RFC 5321 4.1.1.3, appendix C)."""
+    while True:
+        cursor.expect("@")
+        domain(cursor)
+        if not cursor.take(","):
+            break
+    cursor.expect(":", "':' after the source route")
+
+
+def mailbox(cursor: Cursor) -> Mailbox:
+    """Mailbox = Local-part "@" ( Domain / address-literal )."""
+    local = local_part(cursor)
+    cursor.expect("@", "'@' and a domain")
+    return Mailbox(local, address_literal(cursor) if cursor.peek() == "[" else domain(cursor))
+
+
+def local_part(cursor: Cursor) -> str:
+    """Local-part = Dot-string / Quoted-string."""
+    start = cursor.position
+    found = quoted_string(cursor) if cursor.peek() == '"' else dot_string(cursor)
+    if cursor.position - start > LOCAL_PART_LIMIT:
+        raise cursor.problem(f"a local part of at most {LOCAL_PART_LIMIT} characters")
+    return found
+
+
+def dot_string(cursor: Cursor) -> str:
+    """Dot-string = Atom *("." Atom)."""
+    start = cursor.position
+    while True:
+        if not cursor.take_match(_ATOM):
+            raise cursor.problem("a local part such as 'alice'")
+        if not cursor.take("."):
+            return cursor.text[start : cursor.position]
+
+
+def quoted_string(cursor: Cursor) -> str:
+    """Quoted-string = DQUOTE *QcontentSMTP DQUOTE: printable characters, backslash escapes."""
+    cursor.expect('"')
+    taken = []
+    while not cursor.take('"'):
+        if cursor.take("\\") and not cursor.peek():
+            raise cursor.problem("a character after the backslash")
+        character = cursor.peek()
+        if not " " <= character <= "~":
+            raise cursor.problem("'\"' at the end of the quoted local part")
+        taken.append(character)
+        cursor.position += 1
+    return "".join(taken)
+
+
+def domain(cursor: Cursor) -> str:
+    """Domain = sub-domain *("." sub-domain); sub-domain = Let-dig [Ldh-str]."""
+    start = cursor.position
+    while True:
+        label = cursor.take_match(_LABEL)
+        if not label or label[0] == "-" or label[-1] == "-":
+            raise cursor.problem("a domain such as 'example.org'")
+        if not cursor.take("."):
+            break
+    if cursor.position - start > DOMAIN_LIMIT:
+        raise cursor.problem(f"a domain of at most {DOMAIN_LIMIT} characters")
+    return cursor.text[start : cursor.position]
+
+
+def address_literal(cursor: Cursor) -> str:
+    """address-literal = "[" ( IPv4 / "IPv6:" IPv6 ) "]", kept with its brackets."""
+    start = cursor.position
+    cursor.expect("[")
+    version = 6 if cursor.take_word("IPv6:") else 4
+    digits = cursor.take_match(_LITERAL)
+    try:
+        address = ipaddress.ip_address(digits)
+    except ValueError:
+        address = None
+    if address is None or address.version != version:
+        raise cursor.problem("an address such as [192.0.2.1] or [IPv6:2001:db8::1]")
+    cursor.expect("]")
+    return cursor.text[start : cursor.position]

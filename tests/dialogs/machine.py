@@ -1,0 +1,148 @@
+"""The real sessions, led by the real drivers, over a connection in memory and a store on disk.
+
+Nothing here waits for anything: a MemoryStream has its next chunk at hand, and calls "in a thread"
+are made on the spot. So a driver runs to its end without an event loop, some thousand times a
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mailserver.accounts.users_file import UsersFile
+from mailserver.delivery.accept import Policy, Reception
+from mailserver.message.verdict import Verdict
+from mailserver.net import pop3_driver, smtp_driver
+from mailserver.net.memory_stream import MemoryStream
+from mailserver.net.pop3_driver import Pop3Driver
+from mailserver.net.smtp_driver import SmtpDriver
+from mailserver.smtp.session import Limits
+from mailserver.store.base import Delivery, Deposit
+from mailserver.store.files import FileStore
+
+NOW = 1795442709  # Mon, 23 Nov 2026 14:05:09 +0000
+ID = "3f2a9c"
+
+T = TypeVar("T")
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Runs the call at once, here."""
+    return call()
+
+
+def run(driver: Coroutine[Any, Any, None]) -> None:
+    """Run what never waits, but may let others have their turn."""
+    while True:
+        try:
+            awaited = driver.send(None)
+        except StopIteration:
+            return
+        assert awaited is None, "the driver waits for something that is not in memory"
+
+
+class Machine:
+    """A MailServer over one data folder, with a clock that stands still."""
+
+    def __init__(
+        self,
+        data: Path,
+        users: dict[str, str],
+        *,
+        domain: str = "mailserver",
+        limits: Limits | None = None,
+        subject_limit: int | None = 100,
+        append: Callable[[Deposit], Awaitable[Verdict]] | None = None,
+    ) -> None:
+        data.mkdir(exist_ok=True)
+        users_file = data / "users.txt"
+        if not users_file.exists():
+            users_file.write_text("".join(f"{name} {word}\n" for name, word in users.items()))
+        self.data = data
+        self.domain = domain
+        self.limits = limits or Limits()
+        self.users = UsersFile(data)
+        self.store = FileStore(data, lambda: NOW, reserve_octets=0)
+        policy = Policy((domain,), subject_limit)
+        self.reception = Reception(
+            policy, self.users, self.store, append or self._append, lambda: NOW, lambda: ID
+        )
+
+    async def _append(self, deposit: Deposit) -> Verdict:
+        return self.store.append([deposit])[0]
+
+    def close(self) -> None:
+        self.store.close()
+
+    def deliver(self, user: str, content: bytes) -> None:
+        """Put a message into a mailbox as it is, without trace lines."""
+        staging = self.store.stage()
+        staging.write(content)
+        message = staging.finish()
+        from_line = b"From alice@mailserver Mon Nov 23 14:05:09 2026\n"
+        verdicts = self.store.append(
+            [(Delivery(user, from_line, message.header_block, message.body),)]
+        )
+        assert all(verdicts)
+
+    def smtp(
+        self,
+        chunks: Iterable[bytes | Exception],
+        timeouts: smtp_driver.Timeouts | None = None,
+    ) -> MemoryStream:
+        """One SMTP connection from greeting to end."""
+        stream = MemoryStream(chunks)
+        run(
+            SmtpDriver(
+                stream,
+                self.domain,
+                self.limits,
+                timeouts or smtp_driver.Timeouts(),
+                self.reception,
+                in_thread,
+            ).run()
+        )
+        return stream
+
+    def pop3(self, chunks: Iterable[bytes | Exception]) -> MemoryStream:
+        """One POP3 connection from greeting to end."""
+        stream = MemoryStream(chunks)
+        timeouts = pop3_driver.Timeouts()
+        run(Pop3Driver(stream, self.domain, timeouts, self.users, self.store, in_thread).run())
+        return stream
+
+    def mailbox(self, user: str) -> bytes:
+        """The file as it is; b"" when there is none."""
+        path = self.data / user / "mymailbox"
+        return path.read_bytes() if path.exists() else b""
+
+    def messages(self, user: str) -> list[bytes]:
+        """All messages of a user as POP3 sends them (without added full stops)."""
+        maildrop = self.store.open_maildrop(user)
+        try:
+            return [b"".join(maildrop.content(n)) for n in range(1, len(maildrop.octets) + 1)]
+        finally:
+            maildrop.close()
+
+
+class Chunks:
+    """Chunks for a MemoryStream, and whether the server asked for more than there were."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.exhausted = False
+        self._chunks = [chunk for chunk in chunks if chunk]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        self.exhausted = True
+
+
+def locked(machine: Machine, user: str) -> ExitStack:
+    """Another session has the maildrop until this is closed."""
+    stack = ExitStack()
+    if user:
+        stack.callback(machine.store.open_maildrop(user).close)
+    return stack

@@ -1,0 +1,223 @@
+"""The operating system's calls, failing or killing at will, and what of it is not yet durable.
+
+Only `os` is replaced: it stands for the disk. The calls are numbered as they come; a test lets the
+first one fail, then the second, and so on until none is left, as SQLite's tests do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+NAMES = (
+    "open",
+    "mkdir",
+    "stat",
+    "pread",
+    "pwrite",
+    "copy_file_range",
+    "ftruncate",
+    "fchmod",
+    "fdatasync",
+    "fsync",
+    "rename",
+    "unlink",
+)
+_REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in NAMES}
+
+
+class Calls:
+    """While it is entered, the calls of `os` go through here; `fault` is asked about each."""
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = None
+        self.disk = Disk()
+
+    def __enter__(self) -> Calls:
+        for name in NAMES:
+            setattr(os, name, self._wrapped(name))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for name, real in _REAL.items():
+            setattr(os, name, real)
+
+    def _wrapped(self, name: str) -> Callable[..., Any]:
+        real = _REAL[name]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.fault is None:
+                return self.disk.do(name, args, kwargs)
+            return self.fault.call(self.disk, name, args, kwargs)
+
+        call.__name__ = real.__name__
+        return call
+
+
+class Disk:
+    """What a power cut now could take: octets and names that were not synced since.
+
+    A sync that failed has lost them for good, whatever later ones say, unless the file is cut
+    back behind them.
+    """
+
+    def __init__(self) -> None:
+        self.octets: set[int] = set()  # inodes of files
+        self.sizes: set[int] = set()  # inodes of files
+        self.lost: set[int] = set()  # inodes of files
+        self.names: set[tuple[int, str]] = set()  # inodes of folders, names in them
+        self.renamed_unsynced: list[str] = []
+
+    def do(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do the call and note what it means."""
+        made = name == "open" and self._makes(args, kwargs)
+        if name == "rename":
+            self._note_rename(args, kwargs)
+        result = _REAL[name](*args, **kwargs)
+        if made or name == "mkdir":
+            self.names.add((_inode(kwargs.get("dir_fd")), str(args[0])))
+        elif name == "pwrite":
+            self.octets.add(_inode(args[0]))
+        elif name == "copy_file_range":
+            self.octets.add(_inode(args[1]))
+        elif name == "ftruncate":
+            self.sizes.add(_inode(args[0]))
+            self.lost.discard(_inode(args[0]))
+        elif name in ("fdatasync", "fsync"):
+            inode = _inode(args[0])
+            self.octets.discard(inode)
+            self.sizes.discard(inode)
+            self.names = {(folder, entry) for folder, entry in self.names if folder != inode}
+        return result
+
+    def sync_failed(self, fd: int) -> None:
+        """What was not synced yet is lost."""
+        if _inode(fd) in self.octets:
+            self.lost.add(_inode(fd))
+        self.octets.discard(_inode(fd))
+
+    def _makes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if not args[1] & os.O_CREAT:
+            return False
+        try:
+            _REAL["stat"](args[0], dir_fd=kwargs.get("dir_fd"), follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        return False
+
+    def _note_rename(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        source, target = args
+        folder = kwargs["src_dir_fd"]
+        found = _REAL["stat"](source, dir_fd=folder, follow_symlinks=False)
+        if found.st_ino in self.octets | self.lost:
+            self.renamed_unsynced.append(str(target))
+        self.names.discard((_inode(folder), str(source)))
+        self.names.add((_inode(folder), str(target)))
+
+    def at_risk(self, data: str, user: str, file: str) -> list[str]:
+        """What of a user's file a power cut could take."""
+        folder = os.path.join(data, user)
+        found = _REAL["stat"](os.path.join(folder, file))
+        risks = []
+        if found.st_ino in self.octets:
+            risks.append("octets not synced")
+        if found.st_ino in self.sizes:
+            risks.append("size not synced")
+        if found.st_ino in self.lost:
+            risks.append("octets lost by a sync that failed")
+        if (_REAL["stat"](folder).st_ino, file) in self.names:
+            risks.append("the file's name")
+        if (_REAL["stat"](data).st_ino, user) in self.names:
+            risks.append("the folder's name")
+        if file in self.renamed_unsynced:
+            risks.append("renamed before it was synced")
+        return risks
+
+
+def _inode(fd: int | None) -> int:
+    return os.fstat(fd).st_ino if fd is not None else 0
+
+
+class Fault:
+    """Something that happens at one call."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at  # 1: the first call
+        self.seen = 0
+        self.happened: list[str] = []
+
+    def call(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.seen += 1
+        if not self.due(name):
+            return disk.do(name, args, kwargs)
+        self.happened.append(name)
+        return self.strike(disk, name, args, kwargs)
+
+    def due(self, name: str) -> bool:
+        return self.seen == self.at
+
+    def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class Fails(Fault):
+    """The call fails, and all later ones if it is persistent. Half of what a failing write had is
+    written, as a full disk does it."""
+
+    def __init__(self, at: int, code: int, *, persistent: bool = False) -> None:
+        super().__init__(at)
+        self.code = code
+        self.persistent = persistent
+
+    def due(self, name: str) -> bool:
+        return self.seen == self.at or (self.persistent and self.seen > self.at)
+
+    def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in ("fdatasync", "fsync"):
+            disk.sync_failed(args[0])
+        if name == "pwrite" and self.code == errno.ENOSPC:
+            _half(disk, name, args)
+        raise OSError(self.code, os.strerror(self.code), name)
+
+
+class Short(Fault):
+    """A write writes half of what it should and says so; other calls are not touched."""
+
+    def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in ("pwrite", "copy_file_range"):
+            return _half(disk, name, args)
+        return disk.do(name, args, kwargs)
+
+
+class Kills(Fault):
+    """The process is killed before the call, after it, or with half of it done."""
+
+    def __init__(self, at: int, when: str) -> None:
+        super().__init__(at)
+        self.when = when
+
+    def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            if self.when == "after":
+                disk.do(name, args, kwargs)
+            elif self.when == "half" and name in ("pwrite", "copy_file_range"):
+                _half(disk, name, args)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _half(disk: Disk, name: str, args: tuple[Any, ...]) -> Any:
+    if name == "pwrite":
+        fd, octets, offset = args
+        return disk.do(name, (fd, octets[: max(1, len(octets) // 2)], offset), {})
+    source, target, count, *offsets = args
+    return disk.do(name, (source, target, max(1, count // 2), *offsets), {})

@@ -1,0 +1,191 @@
+"""The tests of faults must bite: with a bug planted, each of these finds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faults.stories import (
+    AppendBatch,
+    AppendOne,
+    AppendToNobody,
+    DeleteAmong,
+    DeleteLast,
+    RepairByAppend,
+    Story,
+)
+from tests.faults.test_failing_calls import FAULTS, fail_each_call
+from tests.faults.test_kill import test_killed_at_each_call as kill_each_call
+
+from mailserver import durable
+from mailserver.store import mailbox_file
+from mailserver.store.base import MailboxUnusable
+from mailserver.store.files import FileStore
+from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store.maildrop import FileMaildrop
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+_NOTHING: Callable[..., None] = lambda *args, **kwargs: None  # noqa: E731
+
+
+def acknowledge_before_the_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MailboxFile, "sync", _NOTHING)
+
+
+def sync_again_when_it_failed(patch: pytest.MonkeyPatch) -> None:
+    def sync(self: MailboxFile) -> None:
+        try:
+            durable.sync_data(self._mailbox)
+        except OSError:
+            durable.sync_data(self._mailbox)
+
+    patch.setattr(MailboxFile, "sync", sync)
+
+
+def swallow_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
+    def sync(self: MailboxFile) -> None:
+        with suppress(OSError):
+            durable.sync_data(self._mailbox)
+
+    patch.setattr(MailboxFile, "sync", sync)
+
+
+def leave_what_was_not_stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MailboxFile, "roll_back", MailboxFile._close_files)
+
+
+def take_back_only_the_first(patch: pytest.MonkeyPatch) -> None:
+    whole = FileStore._roll_back
+    patch.setattr(FileStore, "_roll_back", staticmethod(lambda files: whole(files[:1])))
+
+
+def keep_a_torn_tail(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MailboxFile, "_was_cut", lambda self, entry: False)
+
+
+def announce_nothing(patch: pytest.MonkeyPatch) -> None:
+    """The index after the records, instead of before."""
+    whole = MailboxFile.append
+
+    def append(self: MailboxFile, records: Any) -> None:
+        octets: list[Any] = []
+        write_at = durable.write_at
+
+        def later(fd: int, data: bytes, offset: int) -> int:
+            if fd == self._index:
+                octets.append((fd, data, offset))
+                return offset + len(data)
+            return write_at(fd, data, offset)
+
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(durable, "write_at", later)
+            whole(self, records)
+        for args in octets:
+            write_at(*args)
+
+    patch.setattr(MailboxFile, "append", append)
+
+
+def rename_without_a_sync(patch: pytest.MonkeyPatch) -> None:
+    def replace(temporary: str, name: str, folder: int, fd: int) -> None:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        durable.sync_directory(folder)
+
+    patch.setattr(durable, "replace", replace)
+
+
+def rename_without_the_folders_sync(patch: pytest.MonkeyPatch) -> None:
+    def replace(temporary: str, name: str, folder: int, fd: int) -> None:
+        os.fsync(fd)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    patch.setattr(durable, "replace", replace)
+
+
+def never_sync_a_folder(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(durable, "sync_directory", _NOTHING)
+
+
+def forget_the_last(patch: pytest.MonkeyPatch) -> None:
+    def delete(self: FileMaildrop, numbers: Any) -> None:
+        file = self._locked_file()
+        try:
+            gone = {self._entries[number - 1].offset for number in numbers}
+            file.keep_only([entry for entry in self._entries[:-1] if entry.offset not in gone])
+        finally:
+            file.close()
+
+    patch.setattr(FileMaildrop, "delete", delete)
+
+
+def truncate_without_a_sync(patch: pytest.MonkeyPatch) -> None:
+    def truncate(self: MailboxFile, entries: Any, kept: Any) -> None:
+        self._end = entries[len(kept)].offset
+        os.ftruncate(self._mailbox, self._end)
+        self._save(kept)
+
+    patch.setattr(MailboxFile, "_truncate", truncate)
+
+
+def write_once(patch: pytest.MonkeyPatch) -> None:
+    """A short write taken for a whole one."""
+
+    def write_at(fd: int, octets: bytes, offset: int) -> int:
+        os.pwrite(fd, octets, offset)
+        return offset + len(octets)
+
+    patch.setattr(durable, "write_at", write_at)
+
+
+def copy_once(patch: pytest.MonkeyPatch) -> None:
+    def copy_range(source: int, start: int, end: int, target: int, offset: int) -> int:
+        os.copy_file_range(source, target, end - start, start, offset)
+        return offset + end - start
+
+    patch.setattr(mailbox_file, "copy_range", copy_range)
+
+
+FAILING: list[tuple[Plant, type[Story], str]] = [
+    (acknowledge_before_the_sync, AppendOne, "EIO once"),
+    (sync_again_when_it_failed, AppendOne, "EIO once"),
+    (swallow_a_failed_sync, AppendOne, "EIO once"),
+    (leave_what_was_not_stored, AppendOne, "ENOSPC once"),
+    (take_back_only_the_first, AppendBatch, "EIO once"),
+    (rename_without_a_sync, DeleteAmong, "EIO once"),
+    (rename_without_the_folders_sync, DeleteAmong, "EIO once"),
+    (never_sync_a_folder, AppendToNobody, "EIO once"),
+    (forget_the_last, DeleteAmong, "EIO once"),
+    (truncate_without_a_sync, DeleteLast, "EIO once"),
+    (write_once, AppendOne, "short once"),
+    (copy_once, DeleteAmong, "short once"),
+]
+KILLING: list[tuple[Plant, type[Story], str]] = [
+    (keep_a_torn_tail, AppendOne, "half"),
+    (keep_a_torn_tail, RepairByAppend, "before"),
+    (announce_nothing, AppendOne, "half"),
+]
+
+
+@pytest.mark.usefixtures("no_log")
+@pytest.mark.parametrize(("plant", "story", "fault"), FAILING)
+def test_a_failing_call_shows_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant, story: type[Story], fault: str
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, MailboxUnusable)):
+        fail_each_call(folder, story, FAULTS[fault])
+
+
+@pytest.mark.usefixtures("no_log")
+@pytest.mark.parametrize(("plant", "story", "when"), KILLING)
+def test_a_kill_shows_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant, story: type[Story], when: str
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, MailboxUnusable)):
+        kill_each_call(folder, story, when)

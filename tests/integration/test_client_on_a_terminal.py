@@ -1,0 +1,48 @@
+"""`docker compose run client` as a person runs it: with a terminal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pexpect
+
+if TYPE_CHECKING:
+    from .conftest import MailSystem
+
+CONTROL = {chr(code) for code in (*range(32), *range(127, 160))} - set("\r\n\t\b")
+
+
+def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None:
+    from .conftest import CHECKOUT, TAG
+
+    with mail_system.smtp() as server:
+        text = "Subject: \x1b]0;owned\x07 hi\r\n\r\n\x1b[2J\x9b31m\u202egone\r\n".encode()
+        server.sendmail("bob@mailserver", ["alice@mailserver"], text)
+    screen = pexpect.spawn(
+        "docker",
+        f"compose -p {mail_system.project} run --rm client mailclient mailserver 25 110".split(),
+        cwd=str(CHECKOUT),
+        env={**os.environ, "MAIL_TAG": TAG, "SMTP_PORT": "0", "POP3_PORT": "0", "TERM": "xterm"},
+        timeout=60,
+        encoding="utf-8",
+        dimensions=(24, 80),
+    )
+    screen.expect("[Uu]ser name")
+    screen.sendline("alice")
+    screen.expect("[Pp]assword")
+    screen.sendline("wonderland")
+    for option in ("Manage Mail", "Send Mail", "Quit"):
+        screen.expect_exact(option)
+    screen.sendline("1")
+    screen.expect_exact("hi")
+    screen.sendline("1")
+    screen.expect_exact("gone")
+    shown = screen.before + screen.after
+    assert not CONTROL & set(shown), "the message drives the terminal"
+    screen.sendline("q")
+    screen.expect_exact("Quit")
+    screen.sendline("3")
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.exitstatus == 0

@@ -1,0 +1,223 @@
+"""Both drivers over a connection in memory: time limits, the server's end, broken storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.dialogs.machine import Machine
+
+from mailserver.message.verdict import Kind, Verdict
+from mailserver.net import smtp_driver
+from mailserver.net.memory_stream import MemoryStream
+from mailserver.net.pop3_driver import Timeouts as Pop3Timeouts
+from mailserver.net.smtp_driver import Timeouts as SmtpTimeouts
+from mailserver.net.stream import ReceiveTimeout, ServerStopping
+from mailserver.store.base import Deposit
+
+USERS = {"alice": "wonderland", "bob": "builder"}
+OPENING = b"HELO c\r\nMAIL FROM:<alice@mailserver>\r\nRCPT TO:<bob@mailserver>\r\nDATA\r\n"
+STOPPING = b"421 Service is stopping; closing transmission channel\r\n"
+TIMED_OUT = b"421 Nothing came for too long; closing transmission channel\r\n"
+LOGIN = b"USER alice\r\nPASS wonderland\r\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path / "data", USERS)
+    yield made
+    made.close()
+
+
+def machine_that(tmp_path: Path, answer: Verdict | Exception) -> Machine:
+    """A machine whose disk has this to say to each message."""
+
+    async def append(deposit: Deposit) -> Verdict:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return Machine(tmp_path / "broken", USERS, append=append)
+
+
+# -- SMTP --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [b"", b"NOO", b"EHLO c\r\n", OPENING, OPENING + b"half a message"])
+def test_smtp_says_why_when_nothing_comes(machine: Machine, said: bytes) -> None:
+    """RFC 5321 4.5.3.2.7, 3.8: 421."""
+    stream = machine.smtp([said, ReceiveTimeout(), b"QUIT\r\n"] if said else [ReceiveTimeout()])
+    assert stream.sent.endswith(TIMED_OUT[4:])
+    assert stream.sent.count(b"\r\n421 ") == 1
+    assert machine.messages("bob") == []
+
+
+@pytest.mark.parametrize("said", [b"", b"NOO", b"HELO c\r\n", OPENING[:-6]])
+def test_smtp_says_that_the_server_stops(machine: Machine, said: bytes) -> None:
+    chunks = [said, ServerStopping(), b"QUIT\r\n"] if said else [ServerStopping()]
+    assert machine.smtp(chunks).sent.endswith(STOPPING)
+
+
+def test_a_message_on_its_way_is_stored_before_the_server_stops(machine: Machine) -> None:
+    stream = machine.smtp([OPENING + b"Subject: x\r\n", ServerStopping(), b".\r\nNOOP\r\n"])
+    assert stream.sent.endswith(b"250 OK message stored, id 3f2a9c\r\n" + STOPPING)
+    assert len(machine.messages("bob")) == 1
+
+
+def test_a_refused_message_on_its_way_is_answered_before_the_server_stops(machine: Machine) -> None:
+    stream = machine.smtp([OPENING + b"a\nb", ServerStopping(), b"\r\n.\r\nNOOP\r\n"])
+    assert b"\r\n550 The message has a CR or LF" in stream.sent
+    assert stream.sent.endswith(STOPPING)
+
+
+class Clocked(MemoryStream):
+    """Writes down how long it was allowed to wait."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        super().__init__(chunks)
+        self.waits: list[float] = []
+
+    async def receive(self, timeout: float) -> bytes:
+        self.waits.append(timeout)
+        return await super().receive(timeout)
+
+
+def test_smtp_time_limits(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.dialogs.machine.MemoryStream", Clocked)
+    timeouts = SmtpTimeouts(command=1, first_command=2, content=3, send=4)
+    chunks = [b"HELO c\r\n", OPENING[8:], b"Subject: x\r\n", b".\r\n", b"NOOP\r\n"]
+    stream = machine.smtp(chunks, timeouts)
+    assert isinstance(stream, Clocked)
+    assert stream.waits[:2] == [2, 1]
+    assert stream.waits[3] == 3
+    assert stream.waits[-1] == 1
+    assert SmtpTimeouts().command >= 300  # RFC 5321 4.5.3.2.7
+    assert SmtpTimeouts().content >= 180  # RFC 5321 4.5.3.2.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply"),
+    [
+        (Kind.DISK_FULL, b"452 Not enough storage"),
+        (Kind.MAILBOX_BUSY, b"450 Mailbox is in use"),
+        (Kind.MAILBOX_UNUSABLE, b"451 Mailbox cannot be written"),
+        (Kind.STORAGE_FAILED, b"451 The message could not be stored"),
+        (Kind.NO_SUCH_USER, b"550 No such user"),
+    ],
+)
+def test_smtp_tells_what_the_disk_said(tmp_path: Path, kind: Kind, reply: bytes) -> None:
+    machine = machine_that(tmp_path, Verdict(kind))
+    stream = machine.smtp([OPENING + b"Subject: x\r\n.\r\nNOOP\r\n"])
+    assert b"\r\n" + reply in stream.sent
+    assert stream.sent.endswith(b"250 OK nothing done\r\n")
+    machine.close()
+
+
+def test_every_verdict_has_a_reply() -> None:
+    assert smtp_driver._REPLY.keys() == set(Kind) - {Kind.ACCEPTED}
+
+
+def test_a_fault_of_the_server_is_451_and_the_end(tmp_path: Path) -> None:
+    """RFC 5321 4.2.2: local error in processing; the traceback is for the log, not the peer."""
+    machine = machine_that(tmp_path, ValueError("secret detail"))
+    sent: list[MemoryStream] = []
+
+    def remember(*arguments: object) -> MemoryStream:
+        sent.append(MemoryStream(*arguments))  # type: ignore[arg-type]
+        return sent[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.dialogs.machine.MemoryStream", remember)
+        with pytest.raises(ValueError, match="secret detail"):
+            machine.smtp([OPENING + b"Subject: x\r\n.\r\nNOOP\r\n"])
+    assert sent[0].sent.endswith(b"451 Local error in processing; try again later\r\n")
+    machine.close()
+
+
+def test_no_room_is_said_before_the_message_comes(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "data", USERS)
+    machine.store._reserve_octets = 1 << 62
+    stream = machine.smtp([b"HELO c\r\nMAIL FROM:<>\r\nNOOP\r\n"])
+    assert b"\r\n452 Not enough storage; try again later\r\n250 OK nothing" in stream.sent
+    machine.close()
+
+
+def test_an_account_that_vanishes_under_way_gets_nothing(machine: Machine) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield OPENING + b"Subject: x\r\n"
+        (machine.data / "users.txt").write_text("alice wonderland\n")
+        yield b".\r\n"
+
+    assert machine.smtp(chunks()).sent.endswith(b"550 No such user\r\n")
+    assert machine.mailbox("bob") == b""
+
+
+# -- POP3 --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [ReceiveTimeout(), ServerStopping()], ids=["timeout", "stop"])
+@pytest.mark.parametrize("said", [b"", LOGIN, LOGIN + b"DELE 1\r\n"])
+def test_pop3_ends_without_a_word_and_without_an_update(
+    machine: Machine, said: bytes, end: Exception
+) -> None:
+    """RFC 1939 3."""
+    machine.deliver("alice", b"Subject: x\r\n")
+    before = machine.pop3([said] if said else []).sent
+    stream = machine.pop3([said, end, b"QUIT\r\n"] if said else [end])
+    assert stream.sent == before
+    assert len(machine.messages("alice")) == 1  # and the maildrop is free again
+
+
+def test_pop3_time_limits(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.dialogs.machine.MemoryStream", Clocked)
+    stream = machine.pop3([b"USER alice\r\n", LOGIN, b"NOOP\r\n"])
+    assert isinstance(stream, Clocked)
+    assert stream.waits == [60.0, 60.0, 600.0, 600.0]
+    assert Pop3Timeouts().command >= 600  # RFC 1939 3
+
+
+def test_a_mailbox_that_cannot_be_opened(machine: Machine) -> None:
+    (machine.data / "alice").mkdir()
+    (machine.data / "alice" / "mymailbox").symlink_to("/etc/passwd")
+    stream = machine.pop3([LOGIN + b"NOOP\r\n"])
+    assert b"\r\n-ERR [SYS/PERM] the maildrop cannot be opened" in stream.sent
+    assert stream.sent.endswith(b"-ERR log in first: USER, then PASS\r\n")
+
+
+def test_a_message_that_another_program_moved(machine: Machine) -> None:
+    machine.deliver("alice", b"Subject: x\r\n\r\n" + b"x" * 200_000 + b"\r\n")
+
+    def chunks() -> Iterator[bytes]:
+        yield LOGIN
+        (machine.data / "alice" / "mymailbox").write_bytes(b"nothing that you know")
+        yield b"RETR 1\r\nNOOP\r\n"
+
+    stream = machine.pop3(chunks())
+    assert stream.sent.endswith(b"-ERR the message cannot be read any more\r\n+OK\r\n")
+
+
+def test_deletions_that_fail_are_said_to_have_failed(machine: Machine) -> None:
+    """RFC 1939 6: -ERR, and nothing was deleted."""
+    machine.deliver("alice", b"Subject: x\r\n")
+
+    def chunks() -> Iterator[bytes]:
+        yield LOGIN + b"DELE 1\r\n"
+        (machine.data / "alice").rename(machine.data / "moved")
+        (machine.data / "alice").symlink_to("moved")
+        yield b"QUIT\r\nNOOP\r\n"
+
+    stream = machine.pop3(chunks())
+    assert stream.sent.endswith(
+        b"-ERR [SYS/TEMP] the maildrop could not be updated; nothing was deleted\r\n"
+    )
+    assert (machine.data / "moved" / "mymailbox").read_bytes().count(b"Subject: x") == 1
+
+
+@pytest.mark.parametrize("octets", [100, 127_000, 129_000, 3_000_000])
+def test_messages_of_all_sizes_are_sent_whole(machine: Machine, octets: int) -> None:
+    content = b"Subject: x\r\n\r\n" + b".\r\nFrom me\r\n" * (octets // 12)
+    machine.deliver("alice", content)
+    sent = bytes(machine.pop3([LOGIN + b"RETR 1\r\n"]).sent)
+    message = sent.partition(b"+OK %d octets\r\n" % len(content))[2]
+    assert message == (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"

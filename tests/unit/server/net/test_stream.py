@@ -1,0 +1,223 @@
+"""SocketStream and Listener over a real loop and real sockets; time is told, not waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from mailserver.net.listener import Listener, bind
+from mailserver.net.stream import (
+    RECEIVE_LIMIT,
+    ReceiveTimeout,
+    ServerStopping,
+    SocketStream,
+)
+
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+REFUSAL = b"421 full\r\n"
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(story, 20))
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[SocketStream, Peer]]:
+    """Both ends of one connection."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Future[SocketStream] = loop.create_future()
+    server = await loop.create_server(lambda: SocketStream(arrived.set_result), "127.0.0.1", 0)
+    peer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    stream = await arrived
+    try:
+        yield stream, peer
+    finally:
+        peer[1].close()
+        stream.abort()
+        server.close()
+
+
+def test_what_the_peer_says_is_received_and_the_other_way_round() -> None:
+    async def story() -> None:
+        async with connected() as (stream, (reader, writer)):
+            assert stream.peer == "127.0.0.1"
+            writer.write(b"EHLO c\r\n")
+            assert await stream.receive(5) == b"EHLO c\r\n"
+            stream.send(b"250 c\r\n")
+            await stream.drain(5)
+            assert await reader.readline() == b"250 c\r\n"
+            writer.write_eof()
+            assert await stream.receive(5) == b""
+            stream.send(b"221 bye\r\n")  # half a connection is enough to answer
+            await stream.close()
+            assert await reader.read() == b"221 bye\r\n"
+
+    run(story())
+
+
+def test_a_wait_ends_when_its_time_is_over() -> None:
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            loop = asyncio.get_running_loop()
+            waiting = asyncio.ensure_future(stream.receive(60))
+            await asyncio.sleep(0)
+            stream.expire(loop.time() + 59)
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            stream.expire(loop.time() + 61)
+            with pytest.raises(ReceiveTimeout):
+                await waiting
+            stream.expire(loop.time() + 1e9)  # nobody waits any more
+            writer.write(b"x")
+            assert await stream.receive(60) == b"x"
+
+    run(story())
+
+
+def test_a_peer_that_takes_nothing_is_cut_off() -> None:
+    """Security row 42."""
+
+    async def story() -> None:
+        async with connected() as (stream, _):
+            stream.send(b"x" * 50_000_000)
+            waiting = asyncio.ensure_future(stream.drain(60))
+            await asyncio.sleep(0)
+            stream.expire(asyncio.get_running_loop().time() + 61)
+            with pytest.raises(ConnectionError):
+                await waiting
+
+    run(story())
+
+
+def test_a_close_does_not_wait_for_ever() -> None:
+    async def story() -> None:
+        async with connected() as (stream, _):
+            stream.send(b"x" * 50_000_000)
+            waiting = asyncio.ensure_future(stream.close())
+            await asyncio.sleep(0)
+            stream.expire(asyncio.get_running_loop().time() + 61)
+            await waiting
+
+    run(story())
+
+
+def test_reading_pauses_when_nobody_looks() -> None:
+    """Security row 44: what waits in memory is bounded, the rest stays with the sender."""
+
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            writer.write(b"x" * 20_000_000)
+            while stream._reading:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            waiting = stream._waiting
+            assert RECEIVE_LIMIT < waiting < 4 * RECEIVE_LIMIT
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert stream._waiting == waiting
+            taken = 0
+            while taken < 20_000_000:
+                taken += len(await stream.receive(5))
+            assert taken == 20_000_000
+
+    run(story())
+
+
+def test_the_stop_is_told_once_and_after_what_has_come() -> None:
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            waiting = asyncio.ensure_future(stream.receive(60))
+            await asyncio.sleep(0)
+            stream.stop()
+            with pytest.raises(ServerStopping):
+                await waiting
+            writer.write(b"more")
+            assert await stream.receive(60) == b"more"
+            stream.stop()
+            with pytest.raises(ServerStopping):
+                await stream.receive(60)
+
+    run(story())
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[SocketStream], Awaitable[None]], limit: int = 10
+) -> AsyncIterator[tuple[Listener, int]]:
+    listener = Listener(serve, limit, REFUSAL)
+    bound = bind("127.0.0.1", 0)
+    await listener.start(bound)
+    try:
+        yield listener, bound.getsockname()[1]
+    finally:
+        await listener.stop(0)
+
+
+async def echo(stream: SocketStream) -> None:
+    while octets := await stream.receive(60):
+        if octets == b"fault":
+            raise ValueError("as it was asked for")
+        stream.send(octets)
+
+
+def test_a_fault_ends_one_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with listening(echo) as (_, port):
+            good = await asyncio.open_connection("127.0.0.1", port)
+            bad = await asyncio.open_connection("127.0.0.1", port)
+            bad[1].write(b"fault")
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await bad[0].readexactly(1)
+            good[1].write(b"still here")
+            assert await good[0].readexactly(10) == b"still here"
+            for _, writer in (good, bad):
+                writer.close()
+
+    run(story())
+    assert "a fault of this server; the connection from 127.0.0.1 ends" in caplog.text
+    assert "as it was asked for" in caplog.text
+
+
+def test_connections_over_the_limit_are_told_so() -> None:
+    async def story() -> None:
+        async with listening(echo, limit=1) as (_, port):
+            first = await asyncio.open_connection("127.0.0.1", port)
+            first[1].write(b"x")
+            assert await first[0].readexactly(1) == b"x"
+            second = await asyncio.open_connection("127.0.0.1", port)
+            assert await second[0].read() == REFUSAL
+            for _, writer in (first, second):
+                writer.close()
+
+    run(story())
+
+
+def test_the_one_who_does_not_end_is_ended() -> None:
+    async def deaf(stream: SocketStream) -> None:
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        async with listening(deaf) as (listener, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            while not listener._connections:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await listener.stop(0.01)
+            assert not listener._connections
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await reader.readexactly(1)
+            writer.close()
+
+    run(story())
+
+
+def test_all_addresses_of_the_machine() -> None:
+    with bind(None, 0) as bound:
+        port = bound.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), 5):
+            accepted, peer = bound.accept()
+            accepted.close()
+            assert peer[0].removeprefix("::ffff:") == "127.0.0.1"

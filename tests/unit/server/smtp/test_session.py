@@ -1,0 +1,224 @@
+"""What a session asks of its driver, and what it does with the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailserver.message.envelope import Client, Envelope
+from mailserver.smtp import replies
+from mailserver.smtp.commands import Data, Ehlo, Helo, Mail, Rcpt
+from mailserver.smtp.events import (
+    NEED_DATA,
+    Disconnect,
+    MailFrom,
+    MessageData,
+    MessageEnd,
+    MessageRefused,
+    MessageStart,
+    RcptTo,
+    SendFirst,
+)
+from mailserver.smtp.session import OUTPUT_LIMIT, Limits, SmtpSession
+from mailserver.smtp.states import TABLE, State
+from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
+
+
+def session(said: bytes = b"", limits: Limits | None = None) -> SmtpSession:
+    """A session that has heard this and has not said anything that matters."""
+    made = SmtpSession("mailserver", "192.0.2.1", limits)
+    made.receive_data(said)
+    return made
+
+
+def in_transaction(said: bytes) -> SmtpSession:
+    """One sender and one recipient were accepted, and this follows."""
+    made = session(b"HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n" + said)
+    assert isinstance(made.next_event(), MailFrom)
+    made.reply(replies.SENDER_OK)
+    assert isinstance(made.next_event(), RcptTo)
+    made.reply(replies.RECIPIENT_OK)
+    made.data_to_send()
+    return made
+
+
+def test_the_envelope_is_built_step_by_step() -> None:
+    made = session(b"EHLO c\r\nMAIL FROM:<a@b> SIZE=9 BODY=8BITMIME\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+    client = Client("192.0.2.1", "c", True)
+    proposed = Envelope(client, ReversePath(Mailbox("a", "b")), (), 9, True)
+    assert made.next_event() == MailFrom(proposed)
+    assert made.envelope is None
+    made.reply(replies.SENDER_OK)
+    assert made.envelope == proposed
+    to = ForwardPath(Mailbox("c", "d"))
+    assert made.next_event() == RcptTo(to)
+    made.reply(replies.RECIPIENT_OK)
+    assert made.next_event() == MessageStart(proposed.with_recipient(to))
+    made.reply(replies.START_INPUT)
+    assert made.state is State.CONTENT
+    made.receive_data(b"hello\r\n.\r\n")
+    assert made.next_event() == MessageData(b"hello\r\n")
+    assert made.next_event() == MessageEnd(proposed.with_recipient(to))
+    assert made.envelope is None
+    made.reply(replies.message_ok("1"))
+    assert made.next_event() is NEED_DATA
+    assert made.state is State.READY
+
+
+def test_later_commands_wait_until_the_event_is_answered() -> None:
+    """RFC 2920 3.2: pipelined commands are answered in order."""
+    made = session(b"HELO c\r\nMAIL FROM:<a@b>\r\nNOOP\r\nQUIT\r\n")
+    assert isinstance(made.next_event(), MailFrom)
+    assert b"nothing done" not in made.data_to_send()
+    with pytest.raises(RuntimeError):
+        made.next_event()
+    made.reply(replies.DISK_FULL)
+    assert made.next_event() == Disconnect()
+    assert made.data_to_send() == (
+        b"452 Not enough storage; try again later\r\n"
+        b"250 OK nothing done\r\n"
+        b"221 mailserver Service closing transmission channel\r\n"
+    )
+
+
+def test_an_answer_needs_a_question() -> None:
+    with pytest.raises(RuntimeError):
+        session().reply(replies.SENDER_OK)
+
+
+def test_a_refused_sender_and_a_refused_recipient_change_nothing() -> None:
+    made = session(b"HELO c\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+    assert isinstance(made.next_event(), MailFrom)
+    made.reply(replies.DISK_FULL)
+    assert made.state is State.READY
+    assert isinstance(made.next_event(), MailFrom)
+    made.reply(replies.SENDER_OK)
+    assert isinstance(made.next_event(), RcptTo)
+    made.reply(replies.NO_SUCH_USER)
+    assert made.state is State.SENDER_GIVEN
+    assert made.next_event() is NEED_DATA
+    assert made.data_to_send().endswith(b"503 " + replies.RCPT_FIRST.text.encode() + b"\r\n")
+
+
+def test_content_that_may_not_come_ends_the_transaction() -> None:
+    made = in_transaction(b"DATA\r\nNOOP\r\n")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.STORAGE_FAILED)
+    assert made.state is State.READY
+    assert made.envelope is None
+    assert made.next_event() is NEED_DATA
+    assert made.data_to_send().endswith(b"250 OK nothing done\r\n")
+
+
+def test_refused_content_is_told_at_its_end() -> None:
+    made = in_transaction(b"DATA\r\na\nb\r\n.\r\nNOOP\r\n")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.START_INPUT)
+    made.data_to_send()
+    assert made.next_event() == MessageRefused()
+    assert made.data_to_send().startswith(b"550 ")
+    assert made.next_event() is NEED_DATA
+    assert made.data_to_send() == b"250 OK nothing done\r\n"
+
+
+def test_content_is_handed_on_as_it_comes() -> None:
+    made = in_transaction(b"DATA\r\n")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.START_INPUT)
+    for _ in range(3):
+        made.receive_data(b"x" * 1000)
+        assert made.next_event() == MessageData(b"x" * 1000)
+        assert made.next_event() is NEED_DATA
+
+
+def test_waiting_output_has_to_go_first() -> None:
+    """Security row 42 and 43: a flood of commands neither fills the memory nor stops the others."""
+    made = session(b"HELP\r\n" * 40_000 + b"QUIT\r\n")
+    sent, turns = 0, 0
+    while (event := made.next_event()) == SendFirst():
+        waiting = len(made.data_to_send())
+        assert OUTPUT_LIMIT < waiting < OUTPUT_LIMIT + 1000
+        sent += waiting
+        turns += 1
+    assert event == Disconnect()
+    sent += len(made.data_to_send())
+    assert sent > 40_000 * len(replies.HELP.text)
+    assert turns > 100
+
+
+@pytest.mark.parametrize("command", [b"EHLO d", b"HELO d", b"RSET", b"QUIT"])
+def test_what_ends_a_transaction_forgets_all_of_it(command: bytes) -> None:
+    """RFC 5321 4.1.4 and 4.1.1.5: sender and recipients."""
+    made = in_transaction(command + b"\r\n")
+    assert made.envelope is not None
+    made.next_event()
+    assert made.envelope is None
+
+
+def test_nothing_is_kept_after_the_end() -> None:
+    made = session(b"QUIT\r\n")
+    assert made.next_event() == Disconnect()
+    made.receive_data(b"NOOP\r\n")
+    made.data_to_send()
+    assert made.next_event() == Disconnect()
+    assert made.data_to_send() == b""
+
+
+def test_the_server_can_end_a_session() -> None:
+    """RFC 5321 3.8: 421 at any time."""
+    made = in_transaction(b"DATA\r\n")
+    made.close(replies.SHUTTING_DOWN)
+    assert made.next_event() == Disconnect()
+    assert made.data_to_send().startswith(b"421 ")
+    assert made.envelope is None
+
+
+@pytest.mark.parametrize(("errors", "closed"), [(18, False), (19, False), (20, True)])
+def test_the_twentieth_error_is_the_last(errors: int, closed: bool) -> None:
+    made = session(b"X\r\n" * errors)
+    assert (made.next_event() == Disconnect()) is closed
+    assert (b"421 " in made.data_to_send()) is closed
+
+
+@pytest.mark.parametrize("octets", [99, 100, 101])
+def test_declared_size_limit(octets: int) -> None:
+    """RFC 1870 6.1."""
+    made = session(b"HELO c\r\nMAIL FROM:<a@b> SIZE=%d\r\n" % octets, Limits(message_octets=100))
+    assert isinstance(made.next_event(), MailFrom) is (octets <= 100)
+    assert (b"552 " in made.data_to_send()) is (octets > 100)
+
+
+@pytest.mark.parametrize("recipients", [1, 2, 3])
+def test_recipient_limit(recipients: int) -> None:
+    """RFC 5321 4.5.3.1.10."""
+    said = b"HELO c\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<c@d>\r\n" * recipients
+    made = session(said, Limits(recipients=2))
+    assert isinstance(made.next_event(), MailFrom)
+    made.reply(replies.SENDER_OK)
+    asked = 0
+    while isinstance(made.next_event(), RcptTo):
+        made.reply(replies.RECIPIENT_OK)
+        asked += 1
+    assert asked == min(recipients, 2)
+    assert (b"452 " in made.data_to_send()) is (recipients > 2)
+
+
+def test_every_command_has_its_row_and_every_row_its_clause() -> None:
+    assert len(TABLE) == 10
+    for row in TABLE.values():
+        assert row.clause.startswith("RFC 5321 4.1.1.")
+        assert {reply.code for reply in row.refused.values()} <= {503}
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (Ehlo, set()),
+        (Helo, set()),
+        (Mail, {State.CONNECTED, State.SENDER_GIVEN, State.RECIPIENT_GIVEN}),
+        (Rcpt, {State.CONNECTED, State.READY}),
+        (Data, {State.CONNECTED, State.READY, State.SENDER_GIVEN}),
+    ],
+)
+def test_the_order_of_commands(command: type, refused: set[State]) -> None:
+    """RFC 5321 4.1.4."""
+    assert TABLE[command].refused.keys() == refused
