@@ -82,7 +82,9 @@ check: lint types test
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 lock:
 	$(LOCK) server/pyproject.toml -o server/requirements.txt
-	$(LOCK) -c server/requirements.txt requirements-dev.in server/pyproject.toml -o requirements-dev.txt
+	$(LOCK) client/pyproject.toml -o client/requirements.txt
+	$(LOCK) -c server/requirements.txt -c client/requirements.txt requirements-dev.in \
+	  server/pyproject.toml client/pyproject.toml -o requirements-dev.txt
 
 # Not demo/: there may be mail in it.
 clean:
