@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 SMTP_PORT ?= 2525
 POP3_PORT ?= 1110
 
-.PHONY: help setup run test e2e bench lint format types check lock clean
+.PHONY: help setup run test e2e bench lint format types check docs lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -75,6 +75,10 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test
+
+# The pages that are made of the code.
+docs: setup
+	$(BIN)/python -m mailserver.settings.pages docs
 
 # --- keeping it ----------------------------------------------------------------------------------
 

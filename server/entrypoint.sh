@@ -7,7 +7,8 @@
 #   DATA         the data folder (/data)
 #   SEED         accounts for a data folder that is still empty
 #   ADDRESS      where to listen (0.0.0.0)
-#   MAIL_DOMAIN  the local domains, separated by spaces (mailserver)
+#   MAIL_DOMAIN  the local domains, separated by spaces (the setting `domains`)
+#   MAILSERVER_… any setting of the servers, see docs/settings.md
 #
 # TERM and INT are passed to both servers, and both are waited for. Exit: 0 when told to stop,
 # 78 for a setting that only a person can put right, otherwise the failed server's own (1 for 0).
@@ -17,8 +18,7 @@ smtp_port=${1:-25} pop3_port=${2:-110}
 data=${DATA:-/data}
 seed=${SEED:-/usr/share/mailserver/users.txt}
 address=${ADDRESS:-0.0.0.0}
-domains=()
-for domain in ${MAIL_DOMAIN:-mailserver}; do domains+=(--domain "$domain"); done
+[ -z "${MAIL_DOMAIN:-}" ] || export MAILSERVER_DOMAINS=$MAIL_DOMAIN
 
 say() { echo "mailserver: $*" >&2; }
 
@@ -54,9 +54,9 @@ stop() {
 }
 trap stop TERM INT
 
-smtpmail "$smtp_port" --data "$data" --host "$address" "${domains[@]}" &
+smtpmail "$smtp_port" --data "$data" --host "$address" &
 smtp=$!
-popserver "$pop3_port" --data "$data" --host "$address" "${domains[@]}" &
+popserver "$pop3_port" --data "$data" --host "$address" &
 
 result=0 left=2
 while [ "$left" -gt 0 ]; do

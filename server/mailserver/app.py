@@ -33,8 +33,6 @@ from mailserver.store.files import OPEN_MAILBOXES, FileStore
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 8.0
-"""How long a message in progress may take after SIGTERM."""
 _CONFIGURATION_ERROR = os.EX_CONFIG
 
 
@@ -57,37 +55,50 @@ Compose = Callable[[Settings, UsersFile, FileStore, DiskThreads], Listener]
 
 def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
     commit = GroupCommit(store)
-    policy = Policy(chosen.domains, chosen.subject_limit)
+    policy = Policy(chosen.listening.domains, chosen.limits.subject_limit)
     new_id = MessageIds(secrets.token_hex(6))
     reception = Reception(policy, users, store, commit.append, time.time, new_id)
-    limits = Limits(message_octets=chosen.message_octets)
-    timeouts = smtp_driver.Timeouts()
-    own_name = chosen.domains[0]
+    limits = Limits(
+        chosen.limits.message_limit, chosen.limits.recipient_limit, chosen.limits.error_limit
+    )
+    times = chosen.times
+    timeouts = smtp_driver.Timeouts(
+        command=times.command_timeout,
+        first_command=times.first_command_timeout,
+        content=times.command_timeout,
+        send=times.send_timeout,
+    )
+    own_name = chosen.listening.domains[0]
     serve: Serve = lambda stream: smtp_driver.SmtpDriver(  # noqa: E731
         stream, own_name, limits, timeouts, reception, threads
     ).run()
     refusal = smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False)
-    return Listener(serve, chosen.connections, refusal)
+    return Listener(serve, chosen.limits.connections, refusal)
 
 
 def _pop3(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
-    timeouts = pop3_driver.Timeouts()
-    own_name = chosen.domains[0]
+    times = chosen.times
+    timeouts = pop3_driver.Timeouts(times.login_timeout, times.idle_timeout, times.send_timeout)
+    own_name = chosen.listening.domains[0]
     serve: Serve = lambda stream: pop3_driver.Pop3Driver(  # noqa: E731
         stream, own_name, timeouts, users, store, threads
     ).run()
     refusal = pop3_replies.err(pop3_replies.TOO_MANY_CONNECTIONS)
-    return Listener(serve, chosen.connections, refusal)
+    return Listener(serve, chosen.limits.connections, refusal)
 
 
 def _main(command: str, what: str, compose: Compose) -> int:
-    chosen = settings.read(command, what)
     log.start(command)
     os.umask(0o077)
     try:
+        chosen = settings.read(command, what)
+        if chosen.check:
+            _open_data(chosen)
+            logger.info("settings and data folder are good")
+            return 0
         uvloop.run(_serve(_allow_descriptors(chosen), compose))
-    except _CannotStart as problem:
-        sys.stderr.write(f"{command}: {problem}\n")
+    except (settings.Unusable, _CannotStart) as problem:
+        sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
     return 0
 
@@ -100,7 +111,7 @@ async def _serve(chosen: Settings, compose: Compose) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        bound = bind(chosen.host, chosen.port)
+        bound = bind(chosen.listening.host, chosen.port)
     except OSError as error:
         raise _CannotStart(_bind_problem(chosen, error)) from None
     await listener.start(bound)
@@ -108,7 +119,7 @@ async def _serve(chosen: Settings, compose: Compose) -> None:
     logger.info("listening on %s:%d, data in %s", host, port, chosen.data)
     await stop.wait()
     logger.info("stopping")
-    await listener.stop(STOP_SECONDS)
+    await listener.stop(chosen.times.stop_timeout)
     logger.info("stopped")
 
 
@@ -130,7 +141,8 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
 
 
 def _bind_problem(chosen: Settings, error: OSError) -> str:
-    where = f"port {chosen.port}" + (f" of {chosen.host}" if chosen.host else "")
+    host = chosen.listening.host
+    where = f"port {chosen.port}" + (f" of {host}" if host else "")
     if error.errno == errno.EADDRINUSE:
         return f"{where} is in use by another program"
     if error.errno == errno.EACCES:
@@ -143,4 +155,5 @@ def _allow_descriptors(chosen: Settings) -> Settings:
     are for mailboxes. Fewer connections than chosen, if they are too few."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return replace(chosen, connections=min(chosen.connections, most // 2))
+    connections = min(chosen.limits.connections, most // 2)
+    return replace(chosen, limits=replace(chosen.limits, connections=connections))

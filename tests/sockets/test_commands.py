@@ -76,6 +76,33 @@ def test_list_of_users_missing(command: str, tmp_path: Path) -> None:
     assert f"{tmp_path}: no users.txt here; make one with a line `username password`" in said
 
 
+@both
+def test_settings_that_make_no_sense(command: str, data: Path) -> None:
+    (data / "mailserver.toml").write_text("connections = 10\nconections = 5\nhost = 5\n")
+    for arguments in (["0"], ["--check"]):
+        status, said = start(command, *arguments, "--data", str(data))
+        assert status == 78
+        where = f"{command}: {data / 'mailserver.toml'}"
+        assert said.splitlines() == [
+            f"{where}:2: there is no setting 'conections'; did you mean connections?",
+            (
+                f"{where}:3: host cannot be 5; "
+                "it is an IP address or a name of this machine, in quotes"
+            ),
+        ]
+
+
+@both
+def test_only_checking(command: str, data: Path) -> None:
+    status, said = start(command, "--check", "--data", str(data))
+    assert status == 0
+    assert said.endswith(f"{command} INFO settings and data folder are good\n")
+    (data / "users.txt").unlink()
+    status, said = start(command, "--check", "--data", str(data))
+    assert status == 78
+    assert "no users.txt here" in last_line(said)
+
+
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
     """A data folder in which nothing can be written."""

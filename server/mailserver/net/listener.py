@@ -87,9 +87,9 @@ class Listener:
                 stream.expire(now)
 
 
-def bind(host: str | None, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """A listening address; without a host all of the machine's, IPv6 and IPv4. Raises OSError."""
-    if host is None:
+    if not host:
         if socket.has_dualstack_ipv6():
             try:
                 return socket.create_server(

@@ -1,0 +1,143 @@
+"""What the value of a setting may be, as text (environment, command line) and in a TOML file.
+
+A `Kind` checks a value as TOML has it, and makes of it what the program uses. Text becomes such a
+value first, so there is one check for all sources. What does not fit raises Unfit; the
+kind's `allowed` says what would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+DOMAIN = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_DOMAIN_LIMIT = 255
+OFF = "off"
+_YES = {"true", "yes", "on", "1"}
+_NO = {"false", "no", "off", "0"}
+
+
+class Unfit(ValueError):
+    """A value that its setting cannot have; may say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value."""
+
+    allowed: str
+    """In words, for messages and pages."""
+    placeholder: str
+    """Stands for the value in `--help`."""
+    check: Callable[[object], T]
+    """From a TOML value; raises Unfit."""
+    from_text: Callable[[str], object]
+    """The TOML value that a text means; what means none is left for `check` to refuse."""
+    repeated: bool = False
+    """A list: the command line takes it one by one."""
+
+
+def _number(text: str) -> object:
+    """Plain decimal digits: no sign, no `1e3`, no digits of other scripts."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else text
+
+
+def _is_number(value: object, least: int, most: int) -> bool:
+    # TOML's true is an int for Python
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def whole(least: int, most: int, unit: str = "N") -> Kind[int]:
+    """A number."""
+
+    def check(value: object) -> int:
+        if not _is_number(value, least, most):
+            raise Unfit
+        assert isinstance(value, int)
+        return value
+
+    return Kind(f"a whole number from {least} to {most}", unit, check, _number)
+
+
+def limit(most: int, unit: str = "N", least: int = 1) -> Kind[int | None]:
+    """A number that may be taken away."""
+
+    def check(value: object) -> int | None:
+        if value != 0 and not _is_number(value, least, most):
+            raise Unfit
+        assert isinstance(value, int)
+        return value or None
+
+    allowed = f"a whole number from {least} to {most}; 0: no limit"
+    return Kind(allowed, unit, check, _number)
+
+
+def _port(value: object) -> int | None:
+    if value == OFF:
+        return None
+    if not _is_number(value, 0, 65535):
+        raise Unfit
+    assert isinstance(value, int)
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit
+    return value
+
+
+def _flag_of(text: str) -> object:
+    word = text.lower()
+    return True if word in _YES else False if word in _NO else text
+
+
+def _printable(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise Unfit
+    return value
+
+
+def _domain(value: object) -> str:
+    name = _printable(value)
+    if not DOMAIN.fullmatch(name) or len(name) > _DOMAIN_LIMIT:
+        raise Unfit
+    return name
+
+
+def listed(
+    check: Callable[[object], T], one: str, several: str, placeholder: str
+) -> Kind[tuple[T, ...]]:
+    """Any number of values."""
+
+    def check_all(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list | tuple):
+            raise Unfit
+        return tuple(dict.fromkeys(map(check, value)))
+
+    allowed = f"a list of {several}, each {one}"
+    return Kind(allowed, placeholder, check_all, lambda text: re.findall(r"[^\s,]+", text), True)
+
+
+def choice(*words: str) -> Kind[str]:
+    """One of a few words."""
+
+    def check(value: object) -> str:
+        if value not in words:
+            raise Unfit
+        return str(value)
+
+    quoted = " or ".join(f'"{word}"' for word in words)
+    return Kind(quoted, "|".join(words), check, str)
+
+
+PORT = Kind(f'a number from 0 to 65535, 0: any free one; or "{OFF}"', "PORT", _port, _number)
+FLAG = Kind("true or false", "true|false", _flag, _flag_of)
+ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", _printable, str)
+DOMAINS = listed(_domain, 'such as "example.org"', "domain names", "NAME")

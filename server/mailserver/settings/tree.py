@@ -1,0 +1,186 @@
+"""The table of all settings: name, what is allowed, default, and one sentence for the user.
+
+A setting has one name in the file, in the environment (`MAILSERVER_` and the name in capitals)
+and on the command line (`--` and the name with hyphens). A new one is a new line here: parser,
+`--help`, docs/settings.md and docs/mailserver.toml follow from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mailserver.settings import kinds
+from mailserver.settings.kinds import Kind
+
+T = TypeVar("T")
+
+PREFIX = "MAILSERVER_"
+"""Of all variables of the environment."""
+Values = dict[str, Any]
+"""Checked values by the names of their settings."""
+
+SMTP = frozenset({"smtpmail"})
+POP3 = frozenset({"popserver"})
+BOTH = SMTP | POP3
+_HOUR, _DAY = 3600, 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    kind: Kind[Any]
+    default: object
+    """As it would stand in the file."""
+    sentence: str
+    """What it does and what a client is told; units are named."""
+    commands: frozenset[str]
+    """Those that heed it; the others check it all the same."""
+    only_option: str
+    """On the command line, where it is not made of the name."""
+
+    @property
+    def option(self) -> str:
+        """On the command line."""
+        return self.only_option or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """In the environment."""
+        return f"{PREFIX}{self.name.upper()}"
+
+
+def setting(
+    kind: Kind[T],
+    default: object,
+    sentence: str,
+    commands: frozenset[str] = BOTH,
+    *,
+    option: str = "",
+) -> T:
+    """A field of a group below."""
+    row = {"kind": kind, "default": default, "sentence": sentence, "commands": commands}
+    return field(default=kind.check(default), metadata=row | {"only_option": option})
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Names and ports."""
+
+    domains: tuple[str, ...] = setting(
+        kinds.DOMAINS,
+        [],
+        "Domains whose mail is for the users here; the first is what the server calls itself. "
+        "None: the machine's name, else localhost.",
+        option="--domain",
+    )
+    host: str = setting(
+        kinds.ADDRESS, "", "Address to listen on; empty: all of this machine, IPv6 and IPv4."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may ask for."""
+
+    connections: int = setting(
+        kinds.whole(1, 1_000_000),
+        10_000,
+        "Connections at once, never more than half of the open files the system allows; "
+        "those over it are told 421 or -ERR and closed.",
+    )
+    message_limit: int = setting(
+        kinds.whole(1, 10**12, "OCTETS"),
+        50_000_000,
+        "Octets of the biggest message; SIZE names it, over it 552.",
+        SMTP,
+    )
+    subject_limit: int | None = setting(
+        kinds.limit(1_000_000, "CHARACTERS"),
+        100,
+        "Characters of the longest subject, counted after decoding; over it 554.",
+        SMTP,
+    )
+    recipient_limit: int = setting(
+        kinds.whole(100, 1_000_000),
+        1000,
+        "Recipients of a message; those over it get 452, the others stay.",
+        SMTP,
+    )
+    error_limit: int = setting(
+        kinds.whole(1, 10_000),
+        20,
+        "Faulty commands of a session without a message stored between them; then 421.",
+        SMTP,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a client may take, in seconds."""
+
+    first_command_timeout: int = setting(
+        kinds.whole(1, _HOUR, "SECONDS"),
+        60,
+        "Seconds to the first octet of a new SMTP connection; then 421.",
+        SMTP,
+    )
+    command_timeout: int = setting(
+        kinds.whole(1, _DAY, "SECONDS"),
+        300,
+        "Seconds to the next octet, of a command or of a message; then 421 "
+        "(RFC 5321 4.5.3.2.7 wants 300).",
+        SMTP,
+    )
+    login_timeout: int = setting(
+        kinds.whole(1, _HOUR, "SECONDS"),
+        60,
+        "Seconds to the next octet of a POP3 client that has not logged in; then it is closed.",
+        POP3,
+    )
+    idle_timeout: int = setting(
+        kinds.whole(1, _DAY, "SECONDS"),
+        600,
+        "Seconds to the next octet of a POP3 client that has logged in; then it is closed, "
+        "and nothing is deleted (RFC 1939 3 wants at least 600).",
+        POP3,
+    )
+    send_timeout: int = setting(
+        kinds.whole(1, _HOUR, "SECONDS"),
+        60,
+        "Seconds that a client may take to read what it was sent; then it is closed.",
+    )
+    stop_timeout: int = setting(
+        kinds.whole(1, _HOUR, "SECONDS"),
+        8,
+        "Seconds that a message on its way may take when the server is stopped.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one server."""
+
+    port: int
+    data: Path
+    listening: Listening = Listening()
+    limits: Limits = Limits()
+    times: Times = Times()
+    check: bool = False
+    """Only check; serve nobody."""
+
+
+GROUPS: dict[str, type] = {"listening": Listening, "limits": Limits, "times": Times}
+"""Of `Settings`, in the order of the pages."""
+
+
+def _rows(group: type) -> tuple[Setting, ...]:
+    return tuple(Setting(name=one.name, **one.metadata) for one in fields(group))
+
+
+TABLE: dict[str, tuple[Setting, ...]] = {name: _rows(group) for name, group in GROUPS.items()}
+SETTINGS: dict[str, Setting] = {row.name: row for rows in TABLE.values() for row in rows}
+assert len(SETTINGS) == sum(map(len, TABLE.values())), "a name is there twice"
