@@ -64,7 +64,7 @@ class Machine:
         self.data = data
         self.domain = domain
         self.limits = limits or Limits()
-        self.users = UsersFile(data)
+        self.users = UsersFile(data, in_thread)
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
         policy = Policy((domain,), subject_limit)
         self.reception = Reception(

@@ -11,9 +11,17 @@ import hmac
 import logging
 import os
 import re
+import secrets
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mailserver.accounts.base import CheckResult, ScramKeys
+from mailserver.accounts.password import prepared, scram_keys
+from mailserver.accounts.slowdown import Failures, SlowDown
+from mailserver.accounts.threads import HashingThreads, InThread
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +92,15 @@ def _problem(name: str, password: str, names: dict[str, str]) -> str:
 class UsersFile:
     """See `base.Accounts`."""
 
-    def __init__(self, data: Path) -> None:
-        """Reads the file in the data folder; raises AccountsUnusable when there is none."""
+    def __init__(
+        self,
+        data: Path,
+        in_thread: InThread | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        allowed: Failures = Failures(),  # noqa: B008, it cannot change
+    ) -> None:
+        """Reads the file in the data folder; raises AccountsUnusable when there is none. What
+        takes long goes through `in_thread`; `clock` in seconds."""
         found = [data / name for name in FILE_NAMES if (data / name).is_file()]
         if not found:
             raise AccountsUnusable(
@@ -95,6 +110,9 @@ class UsersFile:
         self._name = str(found[0])  # looking at the file by its name is twice as fast
         self._version: _Version | None = None
         self._accounts = Accounts()
+        self._in_thread = in_thread or HashingThreads()
+        self._slow_down = SlowDown(allowed, clock)
+        self._secret = secrets.token_bytes(32)
         try:
             self._read(os.stat(self._path))
         except OSError as error:
@@ -109,13 +127,41 @@ class UsersFile:
             return next(iter(accounts.passwords), None)
         return name
 
-    def check(self, user: str, password: str) -> str | None:
+    async def check(self, user: str, password: str, peer: str) -> CheckResult:
         """See `base.Accounts`."""
+        wait = self.must_wait(user, peer)
+        if wait:
+            return CheckResult(wait=wait)
+        name, expected = self._clear(user)
+        given = prepared(password).encode()
+        right = hmac.compare_digest(prepared(expected).encode(), given) and name is not None
+        self.note(user, peer, right=right)
+        return CheckResult(name if right else None)
+
+    def must_wait(self, user: str, peer: str) -> float:
+        """See `base.Accounts`."""
+        return self._slow_down.wait(user, peer)
+
+    async def scram_keys(self, user: str) -> ScramKeys:
+        """See `base.Accounts`. Unknown users cost what the others cost."""
+        name, password = self._clear(user)
+        salt = hmac.digest(self._secret, user.lower().encode(), "sha256")[:16]
+        if name is None:
+            password = secrets.token_hex()
+        return await self._in_thread(lambda: scram_keys(password, salt))
+
+    def clear_password(self, user: str) -> str | None:
+        """See `base.Accounts`."""
+        return self._clear(user)[1] or None
+
+    def note(self, user: str, peer: str, *, right: bool) -> None:
+        """See `base.Accounts`."""
+        self._slow_down.note(user, peer, right=right)
+
+    def _clear(self, user: str) -> tuple[str | None, str]:
         accounts = self._current()
         name = accounts.names.get(user.lower())
-        expected = accounts.passwords[name] if name else ""
-        right = hmac.compare_digest(expected.encode(), password.encode())
-        return name if name and right else None
+        return name, accounts.passwords[name] if name else ""
 
     def _current(self) -> Accounts:
         try:

@@ -93,7 +93,8 @@ class Pop3Driver:
             await self._stream.drain(self._timeouts.send)
 
     async def _login(self, user: str, password: str) -> None:
-        name = self._accounts.check(user, password)
+        checked = await self._accounts.check(user, password, self._stream.peer)
+        name = checked.user
         if name is None:
             log.info("login failed for %a from %s", user[:80], self._stream.peer)
             self._session.refuse(replies.BAD_LOGIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.contract.post import MORE
 
 from mailserver.accounts import users_file
+from mailserver.accounts.password import scram_keys
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile, parse
 
 
@@ -144,20 +146,24 @@ def users(path: Path) -> UsersFile:
     return UsersFile(path.parent)
 
 
+def check(users: UsersFile, user: str, password: str) -> str | None:
+    return asyncio.run(users.check(user, password, "192.0.2.1")).user
+
+
 def test_passwords(users: UsersFile) -> None:
-    assert users.check("Alice", "wonder land") == "Alice"
-    assert users.check("Alice", "wonder") is None
-    assert users.check("Alice", "Wonder land") is None
-    assert users.check("Alice", "wonder land ") is None
-    assert users.check("Alice", "") is None
-    assert users.check("carol", "") is None
-    assert users.check("carol", "builder") is None
-    assert users.check("", "") is None
-    assert users.check("bob", "wonder land") is None
+    assert check(users, "Alice", "wonder land") == "Alice"
+    assert check(users, "Alice", "wonder") is None
+    assert check(users, "Alice", "Wonder land") is None
+    assert check(users, "Alice", "wonder land ") is None
+    assert check(users, "Alice", "") is None
+    assert check(users, "carol", "") is None
+    assert check(users, "carol", "builder") is None
+    assert check(users, "", "") is None
+    assert check(users, "bob", "wonder land") is None
 
 
 def test_the_case_of_a_name_does_not_matter(users: UsersFile) -> None:
-    assert users.check("aLICE", "wonder land") == "Alice"
+    assert check(users, "aLICE", "wonder land") == "Alice"
     assert users.find("ALICE") == "Alice"
     assert users.find("Bob") == "bob"
 
@@ -170,7 +176,7 @@ def test_nobody(users: UsersFile, name: str) -> None:
 def test_mail_for_postmaster_goes_to_the_first(users: UsersFile, path: Path) -> None:
     assert users.find("postmaster") == "Alice"
     assert users.find("PostMaster") == "Alice"
-    assert users.check("postmaster", "wonder land") is None
+    assert check(users, "postmaster", "wonder land") is None
     path.write_text("bob builder\nPostmaster stamp\n")
     assert users.find("postmaster") == "Postmaster"
 
@@ -183,8 +189,8 @@ def test_a_postmaster_where_nobody_is(users: UsersFile, path: Path) -> None:
 def test_a_change_is_seen(users: UsersFile, path: Path) -> None:
     path.write_text("Alice other\ncarol new\n")
     assert users.find("bob") is None
-    assert users.check("Alice", "wonder land") is None
-    assert users.check("Alice", "other") == "Alice"
+    assert check(users, "Alice", "wonder land") is None
+    assert check(users, "Alice", "other") == "Alice"
     assert users.find("carol") == "carol"
 
 
@@ -196,7 +202,7 @@ def test_a_file_that_replaces_it_is_seen(users: UsersFile, path: Path) -> None:
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
     other.replace(path)
     assert path.stat().st_size == before.st_size
-    assert users.check("Alice", "wonder LAND") == "Alice"
+    assert check(users, "Alice", "wonder LAND") == "Alice"
 
 
 def test_an_empty_file_has_nobody(users: UsersFile, path: Path) -> None:
@@ -219,7 +225,7 @@ def test_when_it_is_gone_the_users_stay(
     path.unlink()
     for _ in range(5):
         assert users.find("bob") == "bob"
-        assert users.check("bob", "builder") == "bob"
+        assert check(users, "bob", "builder") == "bob"
     [said] = caplog.messages
     assert "the users stay as they were" in said
     caplog.clear()
@@ -291,3 +297,20 @@ def test_a_link_to_a_list_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("bob builder\n")
     (tmp_path / "users.txt").symlink_to("real")
     assert UsersFile(tmp_path).find("bob") == "bob"
+
+
+def test_keys_for_those_who_are_not_there_stay_the_same(users: UsersFile) -> None:
+    first, again, other, true = (
+        asyncio.run(users.scram_keys(name)) for name in ("carol", "CAROL", "dave", "bob")
+    )
+    assert (first.salt, first.iterations) == (again.salt, again.iterations)
+    assert first.salt != other.salt
+    assert (len(true.salt), true.iterations) == (len(first.salt), first.iterations)
+    assert true == scram_keys("builder", true.salt)
+    assert first.stored_key != again.stored_key  # of no password
+
+
+def test_a_clear_password(users: UsersFile) -> None:
+    assert users.clear_password("ALICE") == "wonder land"
+    assert users.clear_password("carol") is None
+    assert users.clear_password("postmaster") is None

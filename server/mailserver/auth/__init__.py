@@ -1,0 +1,1 @@
+"""Who is it? Authentication as values (SASL, RFC 4422)."""
