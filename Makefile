@@ -3,6 +3,7 @@
 #   make run     MailServer on 127.0.0.1:2525 and :1110 over the folder demo/, no Docker
 #   make test    every test that needs no Docker engine
 #   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
+#   make torture power cuts by the ten thousand (needs root); make repro SEED=… repeats one
 #   make check   lint, types and test
 #   make bench   speed, ours and others'
 #
@@ -16,7 +17,7 @@ READY := $(VENV)/.ready
 SMTP_PORT ?= 2525
 POP3_PORT ?= 1110
 
-.PHONY: help setup run test e2e bench lint format types check docs lock clean
+.PHONY: help setup run test e2e torture repro bench lint format types check docs lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -62,6 +63,12 @@ e2e: setup
 	lab/prepare.sh
 	MAIL_TAG=e2e docker compose --profile client --progress quiet build
 	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+torture: setup
+	$(BIN)/python -m tests.torture power $(ARGS)
+
+repro: setup
+	$(BIN)/python -m tests.torture repro $(SEED)
 
 lint: setup
 	$(BIN)/ruff check .
