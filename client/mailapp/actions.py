@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import make_msgid
 
 from mailapp import compose, outgoing
+from mailapp.link import Link
 from mailapp.mailbox import Mailbox
-from mailapp.pop3 import Pop3Client
+from mailapp.outgoing import Receipt
+from mailapp.pop3 import Pop3Client, open_session
+from mailapp.state import State
 
 GREETING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """The arguments of the command."""
+    """The arguments of the command, and how the two servers are reached."""
 
     host: str
     smtp_port: int
     pop3_port: int
+    link: Link = field(default_factory=Link)
+
+    @property
+    def state(self) -> State:
+        """What is remembered."""
+        return self.link.state
 
 
 @dataclass(frozen=True)
@@ -27,29 +36,53 @@ class Account:
     """Who reads and sends."""
 
     user: str
-    password: str
+    password: str = field(repr=False)
+
+
+def account_key(server: Server, account: Account) -> str:
+    """The account's name in the state."""
+    return f"{account.user}@{server.host.lower()}:{server.pop3_port}"
 
 
 def open_mailbox(server: Server, account: Account) -> Mailbox:
-    """Log in. Raises Unreachable or a Pop3Error; the connection is closed then."""
-    client = Pop3Client(server.host, server.pop3_port)
-    try:
-        client.login(account.user, account.password)
-        return Mailbox(client)
-    except BaseException:
-        client.close()
-        raise
+    """Log in. Raises Unreachable (Unsafe too) or a Pop3Error; the connection is closed then."""
+
+    def connect() -> Pop3Client:
+        return open_session(
+            server.host, server.pop3_port, server.link, account.user, account.password
+        )
+
+    return Mailbox(connect, server.state, account_key(server, account))
 
 
 def mail_domain(server: Server) -> str:
     """The domain for a sender's address: the server's own word, else its host name, else empty."""
-    domain = outgoing.server_domain(server.host, server.smtp_port, GREETING_SECONDS)
+    link = replace(server.link, connect_seconds=GREETING_SECONDS, reply_seconds=GREETING_SECONDS)
+    domain = outgoing.server_domain(server.host, server.smtp_port, link)
     is_name = compose.is_domain(server.host) and not server.host.replace(".", "").isdigit()
     return domain or (server.host if is_name else "")
 
 
-def send(server: Server, draft: compose.Draft) -> None:
-    """Make the message and hand it over. Raises Unreachable or NotSent."""
+def send(server: Server, draft: compose.Draft, account: Account | None = None) -> Receipt:
+    """Make the message and hand it over. Raises Unreachable (Unsafe too) or NotSent."""
     message_id = make_msgid(domain=draft.sender.rpartition("@")[2]).strip("<>")
     message = compose.to_message(draft, datetime.now().astimezone(), message_id)
-    outgoing.send(server.host, server.smtp_port, draft.sender, draft.recipients, message)
+    login = (account.user, account.password) if account else None
+    receipt = outgoing.send(
+        server.host, server.smtp_port, server.link, draft.sender, draft.envelope, message, login
+    )
+    server.state.meet({address: address for address in draft.envelope})
+    return receipt
+
+
+def fingerprint(server: Server, port: int) -> str:
+    """The certificate that a server shows, believed or not: for a person to compare.
+
+    Nothing is remembered and no password said. Raises Unreachable, NotSent or a Pop3Error.
+    """
+    link = replace(server.link, state=State(), trusts_first=True)
+    if port == server.pop3_port:
+        Pop3Client(server.host, port, link).quit()
+    else:
+        outgoing.check(server.host, port, link)
+    return link.state.fingerprint(server.host, port)

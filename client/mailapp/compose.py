@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import quopri
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
@@ -27,13 +27,32 @@ class FieldProblem(ValueError):
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes along, or a message that is passed on (`message/rfc822`)."""
+
+    name: str  # may be empty
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Draft:
     """What was typed: addresses as they go on the envelope, body lines without line ends."""
 
     sender: str
-    recipients: tuple[str, ...]
+    recipients: tuple[str, ...]  # To
     subject: str
     body: tuple[str, ...]
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()  # on the envelope only
+    attachments: tuple[Attachment, ...] = ()
+    in_reply_to: str = ""  # message ids with their brackets
+    references: tuple[str, ...] = ()
+
+    @property
+    def envelope(self) -> tuple[str, ...]:
+        """Everybody who gets it, each once."""
+        return tuple(dict.fromkeys((*self.recipients, *self.cc, *self.bcc)))
 
 
 def address(text: str) -> str:

@@ -17,7 +17,8 @@ from mailapp.charset import decode_bytes
 
 KEPT = frozenset(
     {
-        *("from", "to", "cc", "date", "subject", "received"),
+        *("from", "to", "cc", "reply-to", "date", "subject", "received"),
+        *("message-id", "in-reply-to", "references"),
         *("content-type", "content-disposition", "content-transfer-encoding"),
     }
 )
@@ -27,6 +28,7 @@ _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _STAMP = re.compile(r'\s*"(\d{4}-\d\d-\d\d : \d\d : \d\d)"\s*;', re.ASCII)
 # RFC 2047 2, with the language of RFC 2231 5.
 _ENCODED_WORD = re.compile(r"=\?([!-)+->@-~]{1,40}?)(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?\r\n]*)\?=")
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
 _BETWEEN_ENCODED_WORDS = re.compile(r"(\?=)[ \t\r\n]+(?==\?)")
 
 
@@ -128,15 +130,6 @@ def _word_octets(encoding: str, text: str) -> bytes | None:
         return None
 
 
-def sender(headers: Headers) -> str:
-    """Who wrote it: the display name, or the address when there is no name (or a lying one)."""
-    text = headers.text("from")
-    name, bracket, rest = text.rpartition("<")
-    name = name.strip().strip('"').strip()
-    address = rest.partition(">")[0].strip() if bracket else text
-    return name if name and "@" not in name else address
-
-
 def received(headers: Headers) -> str:
     """When it came, as `YYYY-MM-DD : HH : MM`; empty when nothing says so.
 
@@ -152,6 +145,30 @@ def received(headers: Headers) -> str:
         if moment := _moment(text):
             return moment.strftime("%Y-%m-%d : %H : %M")
     return ""
+
+
+def date(headers: Headers) -> str:
+    """The Date field in ISO 8601, to the second and with its zone; empty when it is none."""
+    moment = _moment(headers.raw("date"))
+    return moment.isoformat(timespec="seconds") if moment else ""
+
+
+def message_id(headers: Headers) -> str:
+    """With its brackets (RFC 5322 3.6.4); empty when there is none."""
+    return next(iter(_MESSAGE_ID.findall(headers.raw("message-id"))), "")
+
+
+def references(headers: Headers) -> tuple[str, ...]:
+    """The messages before this one in its thread, the nearest last."""
+    found = _MESSAGE_ID.findall(f"{headers.raw('references')} {headers.raw('in-reply-to')}")
+    return tuple(dict.fromkeys(found))
+
+
+def announces_attachment(headers: Headers) -> bool:
+    """Whether the header alone says that there is more than text."""
+    kind = headers.raw("content-type").strip().lower()
+    is_text = not kind or kind.startswith(("text/", "multipart/alternative", "multipart/signed"))
+    return not is_text or headers.raw("content-disposition").lstrip().lower()[:10] == "attachment"
 
 
 def _moment(text: str) -> datetime | None:

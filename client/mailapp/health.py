@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from mailapp import outgoing
+from mailapp.link import Link, Tls
 from mailapp.network import Unreachable
 from mailapp.pop3 import Pop3Client, Pop3Error
 from mailapp.render import visible_line
@@ -17,9 +18,10 @@ SECONDS = 5.0
 
 def check(host: str, smtp_port: int, pop3_port: int) -> str:
     """What is wrong, or an empty string."""
+    link = Link(Tls.OFF, connect_seconds=SECONDS, reply_seconds=SECONDS)
     try:
-        outgoing.check(host, smtp_port, SECONDS)
-        Pop3Client(host, pop3_port, SECONDS, SECONDS).quit()
+        outgoing.check(host, smtp_port, link)
+        Pop3Client(host, pop3_port, link).quit()
     except (Unreachable, outgoing.NotSent, Pop3Error) as problem:
         return visible_line(str(problem))
     return ""

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 
 from mailapp import message_view
-from mailapp.mailbox import Mailbox, Summary
+from mailapp.mailbox import Mailbox
 from mailapp.network import reason
 from mailapp.pop3 import Refused
 from mailapp.render import counted, cut, octets, pad, visible_line
+from mailapp.summary import Summary
 from mailapp.terminal import Pager, StoppedReading, Terminal
 
 MAX_PAGE = 20  # messages listed at a time on a terminal

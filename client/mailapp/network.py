@@ -16,8 +16,13 @@ _REASONS: tuple[tuple[type[OSError], str], ...] = (
 class Unreachable(Exception):
     """No connection could be made; the text names host, port and why."""
 
+    verb = "cannot reach"
+
     def __init__(self, protocol: str, host: str, port: int, why: str) -> None:
-        super().__init__(f"cannot reach the {protocol} server at {host} port {port}: {why}")
+        super().__init__(f"{self.verb} the {protocol} server at {host} port {port}: {why}")
+        self.protocol = protocol
+        self.host = host
+        self.port = port
 
 
 def connect(protocol: str, host: str, port: int, seconds: float) -> socket.socket:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import re
 import smtplib
-import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from mailapp.compose import is_domain
+from mailapp.link import Link, first_use
 from mailapp.network import Unreachable, reason
+from mailapp.smtp_wire import SmtpWire, greeted, introduced
 
-CONNECT_SECONDS = 30.0
-REPLY_SECONDS = 60.0
 COMMIT_SECONDS = 600.0  # RFC 5321 4.5.3.2.6: giving up early means sending twice
 FAREWELL_SECONDS = 5.0
-MAX_REPLY_LINES = 100
-_MAX_LINE_OCTETS = 2048
+MAX_WORDS = 400  # characters of a reply that are kept
 
 
 @dataclass(frozen=True)
@@ -29,148 +28,160 @@ class Problem:
 
     text: str
     recipient: str = ""
-    is_temporary: bool = False
+    code: int = 0  # 0: the server did not say anything
+    is_login: bool = False
+
+    @property
+    def is_temporary(self) -> bool:
+        """Worth trying again later: the server says so, or could not be heard."""
+        return not self.code or 400 <= self.code < 500
 
 
 class NotSent(Exception):
     """Nothing was sent, for these problems; or, `is_uncertain`, perhaps it was."""
 
-    def __init__(self, problems: Sequence[Problem], is_uncertain: bool = False) -> None:
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        is_uncertain: bool = False,
+        answers: Sequence[Answer] = (),
+    ) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
         self.problems = tuple(problems)
         self.is_uncertain = is_uncertain
+        self.answers = tuple(answers)  # of the recipients that were asked about
 
 
-class BoundedSmtp(smtplib.SMTP):
-    """smtplib's client, with replies that have to end."""
+@dataclass(frozen=True)
+class Answer:
+    """What the server said to one recipient."""
 
-    def wait_at_most(self, seconds: float) -> None:
-        """For each piece of what the server says from now on."""
-        if self.sock is not None:
-            self.sock.settimeout(seconds)
+    recipient: str
+    code: int
+    text: str
 
-    def getreply(self) -> tuple[int, bytes]:
-        """RFC 5321 4.2.1. Raises SMTPServerDisconnected or SMTPResponseException."""
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("the connection was lost")
-        if self.file is None:
-            self.file = self.sock.makefile("rb")
-        lines = []
-        for _ in range(MAX_REPLY_LINES):
-            try:
-                line = self.file.readline(_MAX_LINE_OCTETS)
-            except OSError as error:
-                self.close()
-                raise smtplib.SMTPServerDisconnected(reason(error)) from error
-            if not line:
-                self.close()
-                raise smtplib.SMTPServerDisconnected("the server closed the connection")
-            if not line.endswith(b"\n") or not line[:3].isdigit():
-                break
-            lines.append(line[4:].strip())
-            if line[3:4] != b"-":
-                return int(line[:3]), b"\n".join(lines)
-        self.close()
-        raise smtplib.SMTPServerDisconnected("what the server sent is no SMTP reply")
+    @property
+    def is_taken(self) -> bool:
+        """RFC 5321 3.3 and 3.4: 250, or 251 for one who has moved."""
+        return self.code in {250, 251}
 
 
-def server_domain(host: str, port: int, seconds: float) -> str:
+@dataclass(frozen=True)
+class Receipt:
+    """The message is the server's now: each recipient's answer, and the one to the message."""
+
+    answers: tuple[Answer, ...]
+    text: str
+    is_encrypted: bool
+
+
+def server_domain(host: str, port: int, link: Link) -> str:
     """The domain name in the server's greeting (RFC 5321 4.2); empty when it cannot be had."""
     try:
-        smtp, greeting = _connect(host, port, seconds)
-    except (Unreachable, NotSent):
+        smtp = first_use(link, lambda link: greeted(host, port, link))
+    except (Unreachable, smtplib.SMTPException, OSError):
         return ""
-    _quit(smtp)
-    domain = greeting.decode("ascii", "replace").partition(" ")[0]
+    quit_politely(smtp)
+    domain = smtp.greeting.decode("ascii", "replace").partition(" ")[0]
     return domain if is_domain(domain) else ""
 
 
-def check(host: str, port: int, seconds: float) -> None:
+def check(host: str, port: int, link: Link) -> None:
     """220, EHLO, QUIT. Raises Unreachable or NotSent."""
-    smtp, _ = _connect(host, port, seconds)
-    try:
-        smtp.ehlo_or_helo_if_needed()
-    except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected) as error:
-        raise NotSent([_failure(error)]) from error
-    finally:
-        _quit(smtp)
+    with _session(host, port, link):
+        pass
 
 
-def send(host: str, port: int, sender: str, recipients: Sequence[str], message: bytes) -> None:
+def send(
+    host: str,
+    port: int,
+    link: Link,
+    sender: str,
+    recipients: Sequence[str],
+    message: bytes,
+    login: tuple[str, str] | None = None,
+) -> Receipt:
     """Hand the message over. Returns when the server has taken it for every recipient.
 
-    Addresses are valid by `compose.address`; the message has CRLF line ends. Raises Unreachable
-    or NotSent.
+    Addresses are valid by `compose.address`; the message has CRLF line ends. `login` is said
+    where the server asks for it. Raises Unreachable or NotSent.
     """
-    smtp, _ = _connect(host, port, CONNECT_SECONDS)
+    with _session(host, port, link) as smtp:
+        if login:
+            _sign_in(smtp, *login)
+        answers = _envelope(smtp, sender, recipients, len(message))
+        text = _mail_data(smtp, message)
+        return Receipt(answers, text, smtp.is_encrypted)
+
+
+@contextmanager
+def _session(host: str, port: int, link: Link) -> Iterator[SmtpWire]:
+    """A connection that says QUIT in the end; smtplib's exceptions become NotSent."""
+    smtp = None
     try:
-        smtp.wait_at_most(REPLY_SECONDS)
-        smtp.ehlo_or_helo_if_needed()
-        _envelope(smtp, sender, recipients, len(message))
-        _mail_data(smtp, message)
+        smtp = introduced(host, port, link)
+        yield smtp
+    except smtplib.SMTPConnectError as error:
+        words = "the server does not take mail now"
+        raise NotSent([_refusal(words, error.smtp_code, _octets(error.smtp_error))]) from error
     except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected) as error:
         raise NotSent([_failure(error)]) from error
     except OSError as error:
         raise NotSent([Problem(f"the connection was lost: {reason(error)}")]) from error
     finally:
-        _quit(smtp)
+        if smtp is not None:
+            quit_politely(smtp)
 
 
-def _connect(host: str, port: int, seconds: float) -> tuple[BoundedSmtp, bytes]:
-    smtp = BoundedSmtp(local_hostname=_own_name(), timeout=seconds)
+def _sign_in(smtp: SmtpWire, user: str, password: str) -> None:
     try:
-        code, greeting = smtp.connect(host, port)
-    except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected) as error:
-        smtp.close()
-        raise NotSent([_failure(error)]) from error
-    except OSError as error:
-        smtp.close()
-        raise Unreachable("SMTP", host, port, reason(error)) from error
-    except UnicodeError:
-        raise Unreachable("SMTP", host, port, "this is no valid host name") from None
-    if code != 220:
-        smtp.close()
-        raise NotSent([_refusal("the server does not take mail now", code, greeting)])
-    return smtp, greeting
+        smtp.sign_in(user, password)
+    except smtplib.SMTPAuthenticationError as error:
+        words = "the server does not take this user name and password for sending"
+        problem = _refusal(words, error.smtp_code, _octets(error.smtp_error))
+        raise NotSent([replace(problem, is_login=True)]) from error
 
 
-def _own_name() -> str:
-    """What EHLO says (RFC 5321 4.1.4): the host's name, or a literal where that is no domain."""
-    name = socket.gethostname()
-    return name if is_domain(name) else "[127.0.0.1]"
-
-
-def _envelope(smtp: BoundedSmtp, sender: str, recipients: Sequence[str], octets: int) -> None:
+def _envelope(
+    smtp: SmtpWire, sender: str, recipients: Sequence[str], octets: int
+) -> tuple[Answer, ...]:
     size = f" SIZE={octets}" if smtp.has_extn("size") else ""  # RFC 1870 4
     code, text = smtp.docmd("MAIL", f"FROM:<{sender}>{size}")
     if code != 250:
         raise NotSent([_refusal(f"the sender {sender} was refused", code, text)])
+    smtp.trace.state = "transaction"
+    answers = []
     problems = []
     for recipient in recipients:
         code, text = smtp.docmd("RCPT", f"TO:<{recipient}>")
-        if code not in (250, 251):
+        answers.append(Answer(recipient, code, _words(text)))
+        if not answers[-1].is_taken:
             problems.append(_refusal(f"{recipient} was refused", code, text, recipient))
     if problems:
-        raise NotSent(problems)
+        raise NotSent(problems, answers=answers)
+    return tuple(answers)
 
 
-def _mail_data(smtp: BoundedSmtp, message: bytes) -> None:
+def _mail_data(smtp: SmtpWire, message: bytes) -> str:
     code, text = smtp.docmd("DATA")
     if code != 354:
         raise NotSent([_refusal("the message was refused", code, text)])
+    smtp.trace.state = "mail data"
     smtp.wait_at_most(COMMIT_SECONDS)
     end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
     try:
-        smtp.send(re.sub(rb"(?m)^\.", b"..", message) + end)  # RFC 5321 4.5.2
+        smtp.send_content(re.sub(rb"(?m)^\.", b"..", message) + end)  # RFC 5321 4.5.2
         code, text = smtp.getreply()
     except smtplib.SMTPServerDisconnected as error:
         problem = Problem(f"the connection was lost before the server had confirmed: {error}")
         raise NotSent([problem], is_uncertain=True) from error
     if code != 250:
         raise NotSent([_refusal("the message was refused", code, text)])
+    smtp.trace.state = "ready"
+    return f"{code} {_words(text)}"
 
 
-def _quit(smtp: BoundedSmtp) -> None:
+def quit_politely(smtp: SmtpWire) -> None:
     """Leave politely; what goes wrong now changes nothing."""
     try:
         if smtp.sock is not None:
@@ -183,14 +194,19 @@ def _quit(smtp: BoundedSmtp) -> None:
 
 
 def _refusal(what: str, code: int, reply: bytes, recipient: str = "") -> Problem:
-    words = " ".join(reply.decode("utf-8", "replace").split("\n"))[:400]
     later = " (for the moment; try again later)" if 400 <= code < 500 else ""
-    return Problem(f"{what}{later}: {code} {words}", recipient, bool(later))
+    return Problem(f"{what}{later}: {code} {_words(reply)}", recipient, code)
+
+
+def _words(reply: bytes) -> str:
+    return " ".join(reply.decode("utf-8", "replace").split("\n"))[:MAX_WORDS]
 
 
 def _failure(error: smtplib.SMTPException) -> Problem:
     if isinstance(error, smtplib.SMTPResponseException):
-        reply = error.smtp_error
-        octets = reply if isinstance(reply, bytes) else reply.encode("utf-8", "replace")
-        return _refusal("the server refused", error.smtp_code, octets)
+        return _refusal("the server refused", error.smtp_code, _octets(error.smtp_error))
     return Problem(f"the connection was lost: {error}")
+
+
+def _octets(reply: bytes | str) -> bytes:
+    return reply if isinstance(reply, bytes) else reply.encode("utf-8", "replace")

@@ -1,133 +1,219 @@
-"""A small streaming POP3 client (RFC 1939, 2449).
+"""A small streaming POP3 client (RFC 1939, 2449, 2595, 5034).
 
-One connection, synchronous. A message of any size, with lines of any length, goes to a sink in
-chunks and is never held whole; status lines are bounded. What a server says unasked ends the
-connection. A server's words in an exception are raw: show them with `render.visible_line`.
+One connection, synchronous; `cancel` may be called from another thread. A message of any size, with
+lines of any length, goes to a sink in chunks and is never held whole; status lines are bounded.
+What a server says unasked ends the connection.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-import select
+import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TypeVar
 
-from mailapp.dots import DotDecoder
-from mailapp.network import connect, reason
+from mailapp import sasl
+from mailapp.link import Link, Tls, first_use
+from mailapp.pop3_wire import (
+    MAX_STATUS_OCTETS,
+    BadArgument,
+    Cancelled,
+    ConnectionLost,
+    LoginRefused,
+    MailboxInUse,
+    Pop3Error,
+    Pop3Wire,
+    ProtocolError,
+    Refused,
+    Sink,
+)
+from mailapp.trace import HIDDEN
+
+__all__ = [
+    "MAX_STATUS_OCTETS",
+    "BadArgument",
+    "Cancelled",
+    "ConnectionLost",
+    "LoginRefused",
+    "MailboxInUse",
+    "Pop3Client",
+    "Pop3Error",
+    "ProtocolError",
+    "Refused",
+    "open_session",
+]
 
 T = TypeVar("T")
-Sink = Callable[[bytes], object]
 
-CONNECT_SECONDS = 30.0
-REPLY_SECONDS = 60.0
-MAX_STATUS_OCTETS = 4096  # RFC 2449 4 has 512 with the CRLF; liberal, but bounded
 MAX_COMMAND_OCTETS = 255  # RFC 2449 4, with the CRLF
 MAX_CAPABILITIES_OCTETS = 65_536
+MAX_LISTING_OCTETS = 400_000_000  # of UIDL or LIST, for MAX_MESSAGES
 MAX_HEADER_OCTETS = 1_048_576  # of each message in a list
 MAX_MESSAGES = 10_000_000
 WINDOW = 100  # commands under way at a time where PIPELINING is offered (RFC 2449 6.6)
-_CHUNK_OCTETS = 65_536
-_RESPONSE_CODE = re.compile(r"\[([A-Za-z0-9/-]+)\]\s*(.*)")
+MANY = 400  # from so many messages on, UIDL and LIST are asked for all at once
+_UNIQUE_ID = re.compile(r"[!-~]{1,70}")  # RFC 1939 7
 
 
-class Pop3Error(Exception):
-    """What went wrong, as a sentence without a full stop."""
-
-
-class ConnectionLost(Pop3Error):
-    """The connection ended, or the server went silent. Unless QUIT was sent, nothing is deleted."""
-
-
-class ProtocolError(Pop3Error):
-    """The server does not speak POP3, or speaks out of turn. The connection is closed."""
-
-
-class BadArgument(Pop3Error):
-    """An argument that must not be put on a command line. Nothing was sent."""
-
-
-class Refused(Pop3Error):
-    """A `-ERR`. `code` is the response code (RFC 2449 8) in capitals, or empty."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class LoginRefused(Refused):
-    """The server does not take this user name with this password."""
-
-
-class MailboxInUse(Refused):
-    """`[IN-USE]`: another session holds the mailbox (RFC 2449 8.1.2)."""
+def open_session(host: str, port: int, link: Link, user: str, password: str) -> Pop3Client:
+    """Connect and log in. Raises Unreachable (Unsafe too) or a Pop3Error; all is closed then."""
+    client = first_use(link, lambda link: Pop3Client(host, port, link))
+    try:
+        client.login(user, password)
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 class Pop3Client:
     """One session. Everything but `Refused` and `BadArgument` also closes the connection."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        connect_seconds: float = CONNECT_SECONDS,
-        reply_seconds: float = REPLY_SECONDS,
-    ) -> None:
-        """Connect and read the greeting. Raises Unreachable or a Pop3Error."""
-        self._socket = connect("POP3", host, port, connect_seconds)
-        self._socket.settimeout(reply_seconds)
-        self._received = bytearray()
-        self._window = 1
-        self._has_top = True
+    def __init__(self, host: str, port: int, link: Link | None = None) -> None:
+        """Connect, read greeting and capabilities, encrypt. Raises Unreachable or a Pop3Error."""
+        link = link or Link()
+        self._wire = Pop3Wire(host, port, link)
         try:
-            self._read_status()
+            if link.tls is Tls.IMPLICIT:
+                self._wire.start_tls()
+            self._wire.be_patient()
+            self.greeting = self._wire.read_status()
+            self.capabilities = self._ask_for_capabilities()
+            if self._wire.wants_tls("STLS" in self.capabilities):
+                self._ask("STLS")
+                self._wire.start_tls()
+                self.capabilities = self._ask_for_capabilities()  # RFC 2595 4
         except BaseException:
             self.close()
             raise
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether TLS is in use."""
+        return isinstance(self._wire.connection, ssl.SSLSocket)
+
+    @property
+    def _window(self) -> int:
+        return WINDOW if "PIPELINING" in self.capabilities else 1
+
     def close(self) -> None:
         """Drop the connection without QUIT: nothing is deleted."""
-        self._socket.close()
+        self._wire.close()
+
+    def cancel(self) -> None:
+        """From another thread: what is under way ends with Cancelled, and the session with it."""
+        self._wire.cancel()
 
     def login(self, user: str, password: str) -> None:
-        """USER, PASS (RFC 1939 7), then CAPA. Raises LoginRefused, MailboxInUse or Refused."""
+        """SASL (RFC 5034) where it is offered, else USER and PASS (RFC 1939 7).
+
+        Raises LoginRefused, MailboxInUse, Refused, BadArgument or ClearPassword.
+        """
+        for argument in (user, password):
+            _line(("USER", argument))
+        ways = sasl.mechanisms(self.capabilities.get("SASL", ()), user, password)
         try:
-            self._ask("USER", user)
-            self._ask("PASS", password)
+            for mechanism in ways:
+                if self._is_accepted(mechanism, is_last=mechanism is ways[-1]):
+                    break
+            else:
+                self._wire.check_password_is_safe()
+                self._ask("USER", user)
+                self._ask("PASS", password, shown=f"PASS {HIDDEN}")
         except Refused as refusal:
             raise _login_problem(refusal) from None
-        capabilities = self.capabilities()
-        self._window = WINDOW if "PIPELINING" in capabilities else 1
-        self._has_top = "TOP" in capabilities or not capabilities
+        self._wire.trace.state = "TRANSACTION"
 
-    def capabilities(self) -> frozenset[str]:
-        """The first words of CAPA (RFC 2449 5) in capitals; empty when the server has no CAPA."""
-        listing = bytearray()
-
-        def collect(chunk: bytes) -> None:
-            if len(listing) + len(chunk) > MAX_CAPABILITIES_OCTETS:
-                raise ProtocolError("the server's list of capabilities does not end")
-            listing.extend(chunk)
-
+    def _is_accepted(self, mechanism: sasl.Mechanism, is_last: bool) -> bool:
+        """A server may offer SCRAM and yet not have the keys of this account: then the next."""
+        if mechanism.shows_password:
+            self._wire.check_password_is_safe()
         try:
-            self._ask_for_lines(("CAPA",), collect)
+            self._authenticate(mechanism)
+        except Refused as refusal:
+            if is_last or refusal.code not in {"", "AUTH"}:
+                raise
+            return False
+        return True
+
+    def _authenticate(self, mechanism: sasl.Mechanism) -> None:
+        """AUTH with its challenges (RFC 5034 4). Raises Refused or ProtocolError."""
+        first = base64.b64encode(mechanism.first()).decode()
+        words = ("AUTH", mechanism.name, first)
+        is_sent = len(" ".join(words)) + 2 <= MAX_COMMAND_OCTETS
+        shown = " ".join([*words[:2], HIDDEN] if is_sent else words[:2])
+        self._wire.send(_line(words if is_sent else words[:2]), shown)
+        with self._wire.closing_on_error():
+            while True:
+                indicator, text = self._wire.read_reply()
+                if indicator == "+OK":
+                    break
+                try:
+                    challenge = base64.b64decode(text, validate=True)
+                    response = mechanism.next(challenge) if is_sent else mechanism.first()
+                except (sasl.BadChallenge, binascii.Error) as problem:
+                    raise ProtocolError(f"the login was broken off: {problem}") from problem
+                is_sent = True
+                self._wire.send(base64.b64encode(response) + b"\r\n", HIDDEN)
+            if not mechanism.accepted():
+                raise ProtocolError("the server says yes without showing that it is itself")
+
+    def _ask_for_capabilities(self) -> dict[str, tuple[str, ...]]:
+        """CAPA (RFC 2449 5): names in capitals to their arguments; empty when it is not known."""
+        listing = _Bounded(MAX_CAPABILITIES_OCTETS, "list of capabilities")
+        try:
+            self._ask_for_lines(("CAPA",), listing.add)
         except Refused:
-            return frozenset()
-        lines = listing.decode("ascii", "replace").upper().split("\r\n")
-        return frozenset(line.split()[0] for line in lines if line.strip())
+            return {}
+        words = [line.split() for line in listing.text().upper().split("\r\n")]
+        return {line[0]: tuple(line[1:]) for line in words if line}
 
     def count(self) -> tuple[int, int]:
         """STAT: how many messages there are, and their octets altogether."""
-        with self._closing_on_error():
-            count, octets = _two_numbers(self._ask("STAT"))
+        text = self._ask("STAT")
+        with self._wire.closing_on_error():
+            count, octets = _two_numbers(text)
             if count > MAX_MESSAGES:
                 raise ProtocolError(f"the server claims to hold {count} messages")
         return count, octets
 
-    def size(self, number: int) -> int:
-        """LIST n: the octets of one message as it will be sent."""
-        with self._closing_on_error():
-            return _two_numbers(self._ask("LIST", str(number)))[1]
+    def sizes(self, numbers: Sequence[int]) -> list[int]:
+        """LIST: the octets of these messages as they will be sent; 0 where it is refused."""
+        found = self._listing("LIST", numbers)
+        with self._wire.closing_on_error():
+            return [_two_numbers(f"{n} {found.get(n, '0')}")[1] for n in numbers]
+
+    def unique_ids(self, numbers: Sequence[int]) -> list[str]:
+        """UIDL: a name that never changes for each; empty where the server gives none."""
+        try:
+            found = self._listing("UIDL", numbers)
+        except Refused:
+            return [""] * len(numbers)
+        return [found[n] if _UNIQUE_ID.fullmatch(found.get(n, "")) else "" for n in numbers]
+
+    def _listing(self, verb: str, numbers: Sequence[int]) -> dict[int, str]:
+        """The second word for each number, by as few round trips as can be."""
+        if len(numbers) <= (MANY if self._window > 1 else 1):
+
+            def answer(number: int) -> tuple[int, str]:
+                try:
+                    words = self._wire.read_status().split()
+                except Refused:
+                    return number, ""
+                return number, words[1] if len(words) > 1 else ""
+
+            found = dict(self._pipeline(numbers, lambda n: (verb, str(n)), answer))
+            return {number: word for number, word in found.items() if word}
+        listing = _Bounded(MAX_LISTING_OCTETS, f"answer to {verb}")
+        self._ask_for_lines((verb,), listing.add)
+        lines = (line.split() for line in listing.text().split("\r\n"))
+        return {
+            int(words[0]): words[1]
+            for words in lines
+            if len(words) > 1 and re.fullmatch("[0-9]{1,9}", words[0])
+        }
 
     def retrieve(self, number: int, sink: Sink) -> None:
         """RETR: write the message to the sink, chunk by chunk.
@@ -154,20 +240,20 @@ class Pop3Client:
                 block.extend(chunk[: MAX_HEADER_OCTETS - len(block)])
 
             try:
-                self._read_status()
-                self._read_lines(collect)
+                self._wire.read_status()
+                self._wire.read_lines(collect)
             except Refused:
                 return read(number, None)
             return read(number, bytes(block))
 
-        return self._pipeline(numbers, self._header_command, answer)
+        return list(self._pipeline(numbers, self._header_command, answer))
 
     def delete(self, numbers: Sequence[int]) -> list[tuple[int, str]]:
         """DELE for each number; returns those refused and the server's words for it."""
 
         def answer(number: int) -> tuple[int, str] | None:
             try:
-                self._read_status()
+                self._wire.read_status()
             except Refused as refusal:
                 return number, str(refusal)
             return None
@@ -177,25 +263,28 @@ class Pop3Client:
 
     def quit(self) -> None:
         """QUIT: the server deletes now (RFC 1939 6). Raises Refused when it could not."""
+        if self._wire.trace.state == "TRANSACTION":
+            self._wire.trace.state = "UPDATE"
         try:
             self._ask("QUIT")
         finally:
             self.close()
 
     def _header_command(self, number: int) -> tuple[str, ...]:
-        return ("TOP", str(number), "0") if self._has_top else ("RETR", str(number))
+        has_top = "TOP" in self.capabilities or not self.capabilities
+        return ("TOP", str(number), "0") if has_top else ("RETR", str(number))
 
-    def _ask(self, *words: str) -> str:
+    def _ask(self, *words: str, shown: str = "") -> str:
         """Send one command; return the text behind `+OK`."""
-        self._send(_line(words))
-        with self._closing_on_error():
-            return self._read_status()
+        self._wire.send(_line(words), shown)
+        with self._wire.closing_on_error():
+            return self._wire.read_status()
 
     def _ask_for_lines(self, words: tuple[str, ...], sink: Sink) -> None:
-        self._send(_line(words))
-        with self._closing_on_error():
-            self._read_status()
-            full = self._read_lines(sink)
+        self._wire.send(_line(words))
+        with self._wire.closing_on_error():
+            self._wire.read_status()
+            full = self._wire.read_lines(sink)
         if full is not None:
             raise full
 
@@ -204,80 +293,30 @@ class Pop3Client:
         numbers: Sequence[int],
         command: Callable[[int], tuple[str, ...]],
         answer: Callable[[int], T],
-    ) -> list[T]:
-        answers: list[T] = []
+    ) -> Iterator[T]:
         for start in range(0, len(numbers), self._window):
             batch = numbers[start : start + self._window]
-            self._send(b"".join(_line(command(number)) for number in batch))
-            with self._closing_on_error():
-                answers += [answer(number) for number in batch]
-        return answers
+            self._wire.send(b"".join(_line(command(number)) for number in batch))
+            with self._wire.closing_on_error():
+                answers = [answer(number) for number in batch]
+            yield from answers
 
-    def _send(self, lines: bytes) -> None:
-        if self._socket.fileno() < 0:
-            raise ConnectionLost("the connection was lost")
-        with self._closing_on_error():
-            if not self._received and select.select([self._socket], [], [], 0)[0]:
-                self._receive()  # nothing is under way: an end of stream, or words out of turn
-            if self._received.startswith(b"-ERR"):
-                words = self._received[5:MAX_STATUS_OCTETS].decode("utf-8", "surrogateescape")
-                raise ConnectionLost(f"the server ended the session: {words.strip()}")
-            if self._received:
-                raise ProtocolError("the server speaks without being asked")
-            try:
-                self._socket.sendall(lines)
-            except OSError as error:
-                raise ConnectionLost(f"the connection was lost: {reason(error)}") from error
 
-    def _receive(self) -> None:
-        try:
-            octets = self._socket.recv(_CHUNK_OCTETS)
-        except OSError as error:
-            raise ConnectionLost(f"the connection was lost: {reason(error)}") from error
-        if not octets:
-            raise ConnectionLost("the connection was lost: the server closed it")
-        self._received += octets
+class _Bounded:
+    """A listing as it comes, that has to end."""
 
-    def _read_status(self) -> str:
-        while (end := self._received.find(b"\n")) < 0 and len(self._received) < MAX_STATUS_OCTETS:
-            self._receive()
-        if not 0 <= end < MAX_STATUS_OCTETS:
-            raise ProtocolError("the server sent a line that does not end")
-        line = self._received[:end].decode("utf-8", "surrogateescape").removesuffix("\r")
-        del self._received[: end + 1]
-        indicator, _, text = line.partition(" ")
-        if indicator == "+OK":
-            return text
-        if indicator == "-ERR":
-            code = _RESPONSE_CODE.match(text)
-            raise Refused(code[2], code[1].upper()) if code else Refused(text)
-        raise ProtocolError(f"this is not a POP3 server: it said {line[:60]!r}")
+    def __init__(self, most: int, what: str) -> None:
+        self._octets = bytearray()
+        self._most = most
+        self._what = what
 
-    def _read_lines(self, sink: Sink) -> OSError | None:
-        """Read a multi-line response to its end; return what the sink complained of."""
-        decoder, failure = DotDecoder(), None
-        while not decoder.finished:
-            if not self._received:
-                self._receive()
-            octets = decoder.feed(bytes(self._received))
-            self._received[:] = decoder.rest
-            if octets and failure is None:
-                try:
-                    sink(octets)
-                except OSError as error:
-                    failure = error
-        return failure
+    def add(self, chunk: bytes) -> None:
+        if len(self._octets) + len(chunk) > self._most:
+            raise ProtocolError(f"the server's {self._what} does not end")
+        self._octets += chunk
 
-    @contextmanager
-    def _closing_on_error(self) -> Iterator[None]:
-        """An exchange that was broken off, by Ctrl-C too, leaves nothing that could be used."""
-        try:
-            yield
-        except Refused:
-            raise
-        except BaseException:
-            self.close()
-            raise
+    def text(self) -> str:
+        return self._octets.decode("ascii", "replace")
 
 
 def _line(words: tuple[str, ...]) -> bytes:

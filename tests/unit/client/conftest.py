@@ -77,12 +77,12 @@ def login() -> list[Step]:
     """The server's part of a login, with three messages in the mailbox."""
     return [
         b"+OK POP3 ready\r\n",
+        "CAPA",
+        b"+OK\r\nTOP\r\nUIDL\r\nPIPELINING\r\n.\r\n",
         "USER alice",
         b"+OK\r\n",
         "PASS secret",
         b"+OK\r\n",
-        "CAPA",
-        b"+OK\r\nTOP\r\nUIDL\r\nPIPELINING\r\n.\r\n",
         "STAT",
         b"+OK 3 300\r\n",
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailapp import headers
+from mailapp import headers, people
 from mailapp.headers import Headers, decode, decode_words, with_plain_domains
 
 
@@ -46,7 +46,7 @@ def test_decoding_never_fails(text: str) -> None:
 @given(st.binary())
 def test_any_octets_are_a_header_block(octets: bytes) -> None:
     found = headers.read_headers(octets.splitlines(keepends=True))
-    headers.sender(found)
+    people.sender(found)
     headers.received(found)
     decode(octets)
 
@@ -81,7 +81,7 @@ def test_a_value_is_bounded_and_so_is_the_number_of_fields() -> None:
     ],
 )
 def test_sender(field: str, who: str) -> None:
-    assert headers.sender(block(field + "\n\n")) == who
+    assert people.sender(block(field + "\n\n")) == who
 
 
 STAMPED = """\

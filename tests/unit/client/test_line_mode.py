@@ -14,6 +14,7 @@ from mailapp.line_mode import LineMode
 from mailapp.terminal import OutputClosed, Terminal
 
 Start = Callable[..., Any]
+GREETED = (b"+OK\r\n", "CAPA", b"-ERR unknown command\r\n")
 GREET = b"220 mailserver ready\r\n"
 EHLO = f"ehlo {socket.gethostname()}"
 
@@ -37,7 +38,9 @@ def listed(login: list[Any]) -> list[Any]:
     """A login, and the list of the three messages."""
     headers = "From: bob@x\r\nSubject: s{0}\r\n\r\n.\r\n"
     replies = "".join("+OK\r\n" + headers.format(number) for number in (1, 2, 3))
-    return [*login, "TOP 1 0", "TOP 2 0", "TOP 3 0", replies.encode()]
+    names = [*("UIDL 1", "UIDL 2", "UIDL 3"), b"+OK 1 a\r\n+OK 2 b\r\n+OK 3 c\r\n"]
+    sizes = [*("LIST 1", "LIST 2", "LIST 3"), b"+OK 1 100\r\n+OK 2 100\r\n+OK 3 100\r\n"]
+    return [*login, *names, *sizes, "TOP 1 0", "TOP 2 0", "TOP 3 0", replies.encode()]
 
 
 @pytest.mark.parametrize("quit_word", ["3", "q", "Quit", "QUIT"])
@@ -63,21 +66,21 @@ def test_manage_mail(peer: Start, check: list[Any], listed: list[Any], word: str
 
 
 def test_a_wrong_password_is_asked_for_again(peer: Start, check: list[Any]) -> None:
-    wrong = [b"+OK\r\n", "USER alice", b"+OK\r\n", "PASS x", b"-ERR [AUTH] n\x1bo\r\n"]
+    wrong = [*GREETED, "USER alice", b"+OK\r\n", "PASS x", b"-ERR [AUTH] n\x1bo\r\n"]
     said, code = talk(peer(wrong, check), "alice", "x", "alice", "secret", "3")
     assert "Wrong user name or password (the server says: n^[o).\nUser name: " in said
     assert code == 0
 
 
 def test_three_wrong_passwords_are_enough(peer: Start) -> None:
-    wrong = [b"+OK\r\n", "USER a", b"+OK\r\n", "PASS x", b"-ERR no\r\n"]
+    wrong = [*GREETED, "USER a", b"+OK\r\n", "PASS x", b"-ERR no\r\n"]
     said, code = talk(peer(wrong, wrong, wrong), *["a", "x"] * 4)
     assert said.endswith("Too many wrong passwords.\n")
     assert code == 77
 
 
 def test_a_mailbox_in_use(peer: Start, check: list[Any]) -> None:
-    busy = [b"+OK\r\n", "USER alice", b"+OK\r\n", "PASS secret", b"-ERR [IN-USE] locked\r\n"]
+    busy = [*GREETED, "USER alice", b"+OK\r\n", "PASS secret", b"-ERR [IN-USE] locked\r\n"]
     said, code = talk(peer(busy, busy, check), "alice", "secret", "1", "3")
     line = "The mailbox is open in another session; try again in a moment.\n"
     assert said.count(line) == 2
@@ -101,7 +104,7 @@ def test_a_server_that_is_down_is_named(peer: Start) -> None:
 def test_a_session_that_breaks_deletes_nothing_and_says_so(
     peer: Start, check: list[Any], listed: list[Any], reply: bytes
 ) -> None:
-    server = peer(check, [*listed, "LIST 1", b"+OK 1 100\r\n", "RETR 1", reply])
+    server = peer(check, [*listed, "RETR 1", reply])
     said, code = talk(server, "alice", "secret", "1", "d 2", "1", "3")
     assert ". Nothing was deleted.\n\n  1  Manage Mail\n" in said
     assert code == 0

@@ -11,8 +11,10 @@ import pytest
 from mailapp import outgoing
 from mailapp.compose import is_domain
 from mailapp.health import main as health
+from mailapp.link import Link
 from mailapp.network import Unreachable
 from mailapp.outgoing import NotSent
+from mailapp.smtp_wire import own_name
 
 Start = Callable[..., Any]
 HELLO = [b"220 mailserver Service Ready\r\n", f"ehlo {socket.gethostname()}"]
@@ -21,7 +23,7 @@ DATA = [*ENVELOPE, b"250 OK\r\n", "DATA"]
 
 
 def send(server: Any, *recipients: str, message: bytes = b"Subject: s\r\n\r\nHi\r\n") -> None:
-    outgoing.send("127.0.0.1", server.port, "a@x", recipients or ("b@x",), message)
+    outgoing.send("127.0.0.1", server.port, Link(), "a@x", recipients or ("b@x",), message)
 
 
 def failure(server: Any, *recipients: str) -> NotSent:
@@ -114,16 +116,16 @@ def test_nobody_listens(peer: Start) -> None:
     ],
 )
 def test_the_domain_in_the_greeting(peer: Start, greeting: bytes, domain: str) -> None:
-    assert outgoing.server_domain("127.0.0.1", peer([greeting]).port, 5) == domain
+    assert outgoing.server_domain("127.0.0.1", peer([greeting]).port, Link()) == domain
 
 
 def test_ehlo_says_a_name() -> None:
-    assert is_domain(outgoing._own_name())
+    assert is_domain(own_name())
 
 
 def test_health(peer: Start, capsys: pytest.CaptureFixture[str]) -> None:
     smtp = peer([*HELLO, b"250 mailserver\r\n", "quit", b"221\r\n"], [b"421 no\r\n"])
-    pop3 = peer([b"+OK\r\n", "QUIT", b"+OK\r\n"])
+    pop3 = peer([b"+OK\r\n", "CAPA", b"-ERR\r\n", "QUIT", b"+OK\r\n"])
     assert health(["127.0.0.1", str(smtp.port), str(pop3.port)]) == 0
     assert health(["127.0.0.1", str(smtp.port), str(pop3.port)]) == 1
     smtp.finish()
