@@ -19,6 +19,7 @@ import uvloop
 from mailserver import settings
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 from mailserver.delivery.accept import Policy, Reception
+from mailserver.delivery.addressing import Addresses
 from mailserver.message.ids import MessageIds
 from mailserver.net import pop3_driver, smtp_driver
 from mailserver.net.listener import Listener, Serve, bind
@@ -28,6 +29,7 @@ from mailserver.pop3 import replies as pop3_replies
 from mailserver.settings import Settings
 from mailserver.smtp import replies as smtp_replies
 from mailserver.smtp.session import Limits
+from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
 from mailserver.store.files import OPEN_MAILBOXES, FileStore
 
@@ -55,9 +57,8 @@ Compose = Callable[[Settings, UsersFile, FileStore, DiskThreads], Listener]
 
 def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
     commit = GroupCommit(store)
-    policy = Policy(chosen.listening.domains, chosen.limits.subject_limit)
     new_id = MessageIds(secrets.token_hex(6))
-    reception = Reception(policy, users, store, commit.append, time.time, new_id)
+    reception = Reception(policy(chosen), users, store, commit.append, time.time, new_id)
     limits = Limits(
         chosen.limits.message_limit, chosen.limits.recipient_limit, chosen.limits.error_limit
     )
@@ -74,6 +75,20 @@ def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThr
     ).run()
     refusal = smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False)
     return Listener(serve, chosen.limits.connections, refusal)
+
+
+def policy(chosen: Settings) -> Policy:
+    """What mail is taken."""
+    delivery = chosen.delivery
+    addresses = Addresses(
+        chosen.listening.domains,
+        dict(delivery.aliases),
+        delivery.plus_addresses,
+        delivery.catch_all,
+        delivery.postmaster,
+    )
+    quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
+    return Policy(addresses, chosen.limits.subject_limit, quota)
 
 
 def _pop3(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:

@@ -14,7 +14,7 @@ from tests.contract.post import CONTENT, MORE, contents, delete, deliver, read, 
 
 from mailserver.message import header
 from mailserver.message.verdict import Kind
-from mailserver.store.base import MaildropInUse, MailStore
+from mailserver.store.base import MaildropInUse, MailStore, Usage
 from mailserver.store.files import FileStore
 from mailserver.store.memory import MemoryStore
 
@@ -280,3 +280,15 @@ def test_files_refuses_what_is_no_plain_name(tmp_path: Path, user: str) -> None:
             try_deliver(backend.store, ["bob", user])
         assert contents(backend.store, "bob") == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_usage_tells_how_full_a_mailbox_is(backend: Backend) -> None:
+    assert backend.store.usage("alice") == Usage()
+    deliver(backend.store, "alice", CONTENT)
+    once = backend.store.usage("alice")
+    assert once.messages == 1
+    assert once.octets >= len(CONTENT.replace(b"\r\n", b"\n"))
+    deliver(backend.store, "alice", CONTENT)
+    assert backend.store.usage("alice") == Usage(2 * once.octets, 2)
+    delete(backend.store, "alice", 1, 2)
+    assert backend.store.usage("alice").messages == 0

@@ -9,6 +9,7 @@ reader, after a few facts and before a few consequences:
     domain: mailserver                 of the server (default)
     limits: recipients=2               of smtp.session.Limits
     subject: 100                       limit in characters, or "none"
+    setting: catch_all = "bob"         a line of mailserver.toml; may be repeated
     locked: alice                      another POP3 session has this maildrop
     mailbox alice:                     one message that lies there; may be repeated
       | Subject: hello
@@ -55,6 +56,7 @@ class Dialog:
     users: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     subject: int | None = 100
+    settings: list[str] = field(default_factory=list)
     locked: str = ""
     mailboxes: list[tuple[str, bytearray]] = field(default_factory=list)
     """User and content with CRLF line ends, in the order of their arrival."""
@@ -143,6 +145,7 @@ _FACTS: dict[str, Callable[[Dialog, str], None]] = {
     "users": _fact("users", _users),
     "limits": _fact("limits", _limits),
     "subject": _fact("subject", lambda value: None if value == "none" else int(value)),
+    "setting": lambda dialog, value: dialog.settings.append(value),
     "locked": _fact("locked", str),
 }
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from mailserver import app, settings
 from mailserver.accounts.users_file import UsersFile
 from mailserver.delivery.accept import Policy, Reception
 from mailserver.message.verdict import Verdict
@@ -19,6 +23,7 @@ from mailserver.net import pop3_driver, smtp_driver
 from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.pop3_driver import Pop3Driver
 from mailserver.net.smtp_driver import SmtpDriver
+from mailserver.settings import toml_file
 from mailserver.smtp.session import Limits
 from mailserver.store.base import Delivery, Deposit
 from mailserver.store.files import FileStore
@@ -44,6 +49,15 @@ def run(driver: Coroutine[Any, Any, None]) -> None:
         assert awaited is None, "the driver waits for something that is not in memory"
 
 
+@cache
+def policy_of(domain: str, lines: tuple[str, ...]) -> Policy:
+    """What smtpmail makes of these lines of mailserver.toml."""
+    with TemporaryDirectory() as data:
+        Path(data, toml_file.NAME).write_text("\n".join(lines))
+        arguments = ["25", "--data", data, "--domain", domain]
+        return app.policy(settings.read("smtpmail", "", arguments, {}))
+
+
 class Machine:
     """A MailServer over one data folder, with a clock that stands still."""
 
@@ -55,6 +69,7 @@ class Machine:
         domain: str = "mailserver",
         limits: Limits | None = None,
         subject_limit: int | None = 100,
+        settings: tuple[str, ...] = (),
         append: Callable[[Deposit], Awaitable[Verdict]] | None = None,
     ) -> None:
         data.mkdir(exist_ok=True)
@@ -66,7 +81,7 @@ class Machine:
         self.limits = limits or Limits()
         self.users = UsersFile(data, in_thread)
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
-        policy = Policy((domain,), subject_limit)
+        policy = replace(policy_of(domain, settings), subject_limit=subject_limit)
         self.reception = Reception(
             policy, self.users, self.store, append or self._append, lambda: NOW, lambda: ID
         )

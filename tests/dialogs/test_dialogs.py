@@ -37,6 +37,7 @@ def play(dialog: Dialog, data: Path, chunks: list[bytes]) -> None:
         domain=dialog.domain,
         limits=Limits(**dialog.limits),
         subject_limit=dialog.subject,
+        settings=tuple(dialog.settings),
     )
     try:
         for user, content in dialog.mailboxes:

@@ -6,24 +6,29 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts
+from mailserver.delivery.addressing import AddressBook, Addresses
 from mailserver.message import header, trace
 from mailserver.message.envelope import Envelope
 from mailserver.message.header import Header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging
-from mailserver.wire.address import ForwardPath, Mailbox
+from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
+from mailserver.wire.address import ForwardPath
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
+
+
+NO_QUOTA = Usage()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What is taken."""
 
-    domains: tuple[str, ...]
-    """Those whose mail is for users here; the first is the server's own name."""
+    addresses: Addresses
     subject_limit: int | None = 100
     """Characters, after decoding; None: any."""
+    quota: Usage = NO_QUOTA
+    """How full a mailbox may become; 0: as it likes."""
 
 
 class Reception:
@@ -40,8 +45,7 @@ class Reception:
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before."""
         self._policy = policy
-        self._local = frozenset(domain.lower() for domain in policy.domains)
-        self._accounts = accounts
+        self._book = AddressBook(policy.addresses, accounts)
         self._store = store
         self._append = append
         self._clock = clock
@@ -53,13 +57,16 @@ class Reception:
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
 
-    def recipient(self, forward_path: ForwardPath) -> Verdict:
-        """May this recipient have mail?"""
+    def recipient(self, forward_path: ForwardPath, octets: int = 0) -> Verdict:
+        """May this recipient have mail, of a message of this declared size?"""
         mailbox = forward_path.mailbox
-        if not self._is_local(mailbox):
+        if not self._book.is_local(mailbox):
             return Verdict(Kind.NO_RELAYING)
-        if self._accounts.find(mailbox.local_part) is None:
+        users = self._book.users(mailbox)
+        if not users:
             return Verdict(Kind.NO_SUCH_USER)
+        if any(self._is_full(user, octets) for user in users):
+            return Verdict(Kind.MAILBOX_FULL)
         return ACCEPTED
 
     def stage(self) -> Staging:
@@ -81,10 +88,15 @@ class Reception:
             return Verdict(Kind.NO_SUCH_USER), message_id
         return await self._append(deposit), message_id
 
-    def _is_local(self, mailbox: Mailbox) -> bool:
-        if not mailbox.domain:  # <postmaster>
-            return True
-        return mailbox.domain.lower() in self._local
+    def _is_full(self, user: str, octets: int) -> bool:
+        """A message more would take the mailbox over the quota. One whose size was not declared
+        may do so: its other recipients are not to wait for this one."""
+        quota = self._policy.quota
+        if not quota.octets and not quota.messages:
+            return False
+        used = self._store.usage(user)
+        too_long = 0 < quota.octets < used.octets + max(octets, 1)
+        return too_long or 0 < quota.messages <= used.messages
 
     def _fault(self, found: Header) -> Verdict | None:
         limit = self._policy.subject_limit
@@ -102,7 +114,7 @@ class Reception:
         from_line = trace.from_line(sender, at)
         return_path = trace.return_path(sender)
         block = _stamped(message.header_block, found, trace.stored_stamp(at))
-        own_name = self._policy.domains[0]
+        own_name = self._policy.addresses.domains[0]
         return tuple(
             Delivery(
                 user,
@@ -119,8 +131,7 @@ class Reception:
         """Each user once, with the first address that led there."""
         users: dict[str, str] = {}
         for forward_path in forward_paths:
-            user = self._accounts.find(forward_path.mailbox.local_part)
-            if user is not None:
+            for user in self._book.users(forward_path.mailbox):
                 users.setdefault(user, str(forward_path))
         return users
 

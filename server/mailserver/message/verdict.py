@@ -16,6 +16,7 @@ class Kind(Enum):
     SUBJECT_TOO_LONG = auto()
     DISK_FULL = auto()
     MAILBOX_BUSY = auto()
+    MAILBOX_FULL = auto()
     MAILBOX_UNUSABLE = auto()
     STORAGE_FAILED = auto()
 

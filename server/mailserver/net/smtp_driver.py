@@ -26,6 +26,7 @@ from mailserver.smtp.events import (
 from mailserver.smtp.replies import Reply
 from mailserver.smtp.session import Limits, SmtpSession
 from mailserver.store.base import Staging
+from mailserver.wire.address import ForwardPath
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _REPLY = {
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
     Kind.DISK_FULL: replies.DISK_FULL,
     Kind.MAILBOX_BUSY: replies.MAILBOX_BUSY,
+    Kind.MAILBOX_FULL: replies.MAILBOX_FULL,
     Kind.MAILBOX_UNUSABLE: replies.MAILBOX_UNUSABLE,
     Kind.STORAGE_FAILED: replies.STORAGE_FAILED,
 }
@@ -93,8 +95,7 @@ class SmtpDriver:
                         verdict = self._reception.sender(envelope)
                         self._session.reply(_reply_to(verdict, replies.SENDER_OK))
                     case RcptTo(forward_path):
-                        verdict = self._reception.recipient(forward_path)
-                        self._session.reply(_reply_to(verdict, replies.RECIPIENT_OK))
+                        self._session.reply(self._recipient(forward_path))
                     case MessageStart():
                         self._session.reply(self._stage())
                     case MessageEnd(envelope):
@@ -142,6 +143,12 @@ class SmtpDriver:
     def _stop_between_messages(self) -> None:
         if self._stopping:
             self._session.close(replies.SHUTTING_DOWN)
+
+    def _recipient(self, forward_path: ForwardPath) -> Reply:
+        envelope = self._session.envelope
+        declared = envelope.declared_octets if envelope else None
+        verdict = self._reception.recipient(forward_path, declared or 0)
+        return _reply_to(verdict, replies.RECIPIENT_OK)
 
     def _stage(self) -> Reply:
         try:

@@ -12,19 +12,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from mailserver.delivery.addressing import loop_in
+
 T = TypeVar("T")
+
+Aliases = tuple[tuple[str, tuple[str, ...]], ...]
+"""Name and members of each, in lower case."""
 
 DOMAIN = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
 _DOMAIN_LIMIT = 255
+_USER = re.compile(r"[^\s\x00-\x1f\x7f@,=<>\"]{1,64}")
 OFF = "off"
 _YES = {"true", "yes", "on", "1"}
 _NO = {"false", "no", "off", "0"}
 
 
 class Unfit(ValueError):
-    """A value that its setting cannot have; may say why."""
+    """A value that its setting cannot have; may say why, and which name in a table it is about."""
+
+    def __init__(self, why: str = "", within: str = "") -> None:
+        super().__init__(why)
+        self.within = within
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,43 @@ def choice(*words: str) -> Kind[str]:
     return Kind(quoted, "|".join(words), check, str)
 
 
+def _user(value: object) -> str:
+    if value != "" and not _USER.fullmatch(_printable(value)):
+        raise Unfit
+    return str(value)
+
+
+def _aliases(value: object) -> Aliases:
+    if not isinstance(value, dict):
+        raise Unfit
+    found: dict[str, tuple[str, ...]] = {}
+    for name, users in value.items():
+        members = [users] if isinstance(users, str) else users
+        if not isinstance(members, list) or not members:
+            raise Unfit(f"{name[:80]!a} needs a name or a list of names", name)
+        for one in (name, *members):
+            if not isinstance(one, str) or not _USER.fullmatch(one):
+                raise Unfit(f"{str(one)[:80]!a} is no name of a user or an alias here", name)
+        found[name.lower()] = tuple(dict.fromkeys(map(str.lower, members)))
+    if loop := loop_in(found):
+        raise Unfit(f"a loop: {' -> '.join(loop)}", loop[0])
+    return tuple(found.items())
+
+
+def _aliases_of(text: str) -> object:
+    parts = (part.partition("=") for part in text.split())
+    return {name: users.split(",") for name, _, users in parts}
+
+
 PORT = Kind(f'a number from 0 to 65535, 0: any free one; or "{OFF}"', "PORT", _port, _number)
 FLAG = Kind("true or false", "true|false", _flag, _flag_of)
 ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", _printable, str)
 DOMAINS = listed(_domain, 'such as "example.org"', "domain names", "NAME")
+USER = Kind("the name of a user or an alias, in quotes", "NAME", _user, str)
+ALIASES = Kind(
+    'a table of names, such as { staff = ["alice", "bob"], info = "carol" }; '
+    "as text: staff=alice,bob info=carol",
+    "ALIASES",
+    _aliases,
+    _aliases_of,
+)

@@ -51,7 +51,12 @@ def _parse(path: Path, text: str) -> tuple[Values, list[str]]:
         try:
             values[name] = row.kind.check(value)
         except Unfit as reason:
-            problems.append(f"{path}:{_line(text, name)}: {fault(name, value, row, reason)}")
+            line = _line(text, reason.within or name)
+            problems.append(f"{path}:{line}: {fault(name, value, row, reason)}")
+        # TOML has it that what stands behind [aliases] is in there
+        for inner in SETTINGS.keys() & (value if isinstance(value, dict) else ()):
+            line = _line(text, inner)
+            problems.append(f"{path}:{line}: {inner} is a setting; put it above [{name}]")
     return values, problems
 
 

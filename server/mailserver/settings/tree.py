@@ -83,6 +83,51 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who gets which mail."""
+
+    aliases: kinds.Aliases = setting(
+        kinds.ALIASES,
+        {},
+        "Names that stand for one or more users or other aliases; one that names itself means the "
+        "user, who then keeps a copy.",
+        SMTP,
+    )
+    plus_addresses: bool = setting(
+        kinds.FLAG,
+        True,
+        "Whether mail for bob+news is for bob, unless there is a user bob+news.",
+        SMTP,
+    )
+    catch_all: str = setting(
+        kinds.USER,
+        "",
+        "The user or alias who gets mail for names that nobody has; empty: it is refused with 550.",
+        SMTP,
+    )
+    postmaster: str = setting(
+        kinds.USER,
+        "",
+        "The user or alias who gets mail for postmaster; empty: the user of that name, else the "
+        "first one in users.txt.",
+        SMTP,
+    )
+    quota_octets: int | None = setting(
+        kinds.limit(10**15, "OCTETS"),
+        0,
+        "Octets of a mailbox file that is full: its user gets no more mail, 452, until some is "
+        "deleted. Looked at when the recipient is named.",
+        SMTP,
+    )
+    quota_messages: int | None = setting(
+        kinds.limit(10**9),
+        0,
+        "Messages of a mailbox that is full, likewise.",
+        SMTP,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What clients may ask for."""
 
@@ -167,13 +212,19 @@ class Settings:
     port: int
     data: Path
     listening: Listening = Listening()
+    delivery: Delivery = Delivery()
     limits: Limits = Limits()
     times: Times = Times()
     check: bool = False
     """Only check; serve nobody."""
 
 
-GROUPS: dict[str, type] = {"listening": Listening, "limits": Limits, "times": Times}
+GROUPS: dict[str, type] = {
+    "listening": Listening,
+    "delivery": Delivery,
+    "limits": Limits,
+    "times": Times,
+}
 """Of `Settings`, in the order of the pages."""
 
 

@@ -85,6 +85,7 @@ LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing; try again later")
 STORAGE_FAILED = Reply(451, "4.3.0", "The message could not be stored; try again later")
 MAILBOX_UNUSABLE = Reply(451, "4.2.0", "Mailbox cannot be written; its owner was told why")
 DISK_FULL = Reply(452, "4.3.1", "Not enough storage; try again later")
+MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox is full; try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send to the rest separately")
 
 # 5xx: never in this form.

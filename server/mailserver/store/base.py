@@ -77,6 +77,15 @@ Deposit = tuple[Delivery, ...]
 """One message for all its local recipients: all of them get it, or none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a mailbox is."""
+
+    octets: int = 0
+    """Of the mailbox file."""
+    messages: int = 0
+
+
 class Maildrop(Protocol):
     """A mailbox as it was when it was opened, locked for one POP3 session (RFC 1939 4)."""
 
@@ -109,6 +118,9 @@ class MailStore(Protocol):
 
     def has_room(self, octets: int) -> bool:
         """A message of this size would leave enough space."""
+
+    def usage(self, user: str) -> Usage:
+        """How full a mailbox is, as cheaply as it can be told; never waits for a lock."""
 
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
         """Store messages durably, with as few syncs as can be; a verdict for each."""

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mailserver import durable
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store import mbox
-from mailserver.store.base import Delivery, Deposit, MailboxUnusable
-from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store import index, mbox
+from mailserver.store.base import Delivery, Deposit, MailboxUnusable, Usage
+from mailserver.store.mailbox_file import INDEX, MailboxFile
 from mailserver.store.maildrop import FileMaildrop
+from mailserver.store.pieces import MAILBOX
 from mailserver.store.staging import FileBody, FileStaging, MemoryUse
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,19 @@ class FileStore:
         """A message of this size, staged and stored, would leave the reserve."""
         found = os.fstatvfs(self._folder)
         return found.f_bavail * found.f_frsize >= self._reserve_octets + 2 * octets
+
+    def usage(self, user: str) -> Usage:
+        """What the sizes of mailbox and index tell: an index that another program left behind is
+        seen to at the next message."""
+        entries = self._size(f"{_checked(user)}/{INDEX}") - index.HEADER_SIZE
+        octets = self._size(f"{user}/{MAILBOX}")
+        return Usage(octets, max(0, entries) // index.ENTRY_SIZE)
+
+    def _size(self, name: str) -> int:
+        try:
+            return os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_size
+        except OSError:  # whoever opens it says what is wrong
+            return 0
 
     def open_maildrop(self, user: str) -> FileMaildrop:
         """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError."""

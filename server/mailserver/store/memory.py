@@ -10,7 +10,7 @@ from threading import Lock
 from mailserver.message import header
 from mailserver.message.header import read_header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store.base import Deposit, MaildropInUse, StagedMessage
+from mailserver.store.base import Deposit, MaildropInUse, StagedMessage, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,10 @@ class MemoryStore:
     def has_room(self, octets: int) -> bool:
         """There is always room."""
         return True
+
+    def usage(self, user: str) -> Usage:
+        mailbox = self.mailboxes.get(user, ())
+        return Usage(sum(len(message.content) for message in mailbox), len(mailbox))
 
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
         with self.lock:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mailserver import settings
 from mailserver.settings import Settings, Unusable, toml_file
 from mailserver.settings.kinds import Unfit
-from mailserver.settings.tree import SETTINGS, Limits, Listening, Times
+from mailserver.settings.tree import SETTINGS, Listening
 
 
 def read(*arguments: str, command: str = "smtpmail", **environment: str) -> Settings:
@@ -34,7 +34,7 @@ def test_a_port_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket, "gethostname", lambda: "mail.example")
     listening = Listening(domains=("mail.example",))
-    assert read("2525") == Settings(2525, tmp_path, listening, Limits(), Times())
+    assert read("2525") == Settings(2525, tmp_path, listening)
 
 
 @pytest.mark.parametrize("command", ["smtpmail", "popserver"])
@@ -116,6 +116,11 @@ def test_a_service_called_mailserver_is_no_setting() -> None:
                 'each such as "example.org"'
             ),
         ),
+        (
+            '[aliases]\nstaff = ["alice"]\ncatch_all = "bob"',
+            3,
+            "catch_all is a setting; put it above [aliases]",
+        ),
         ("host = 1\nhost = 2", 2, "Cannot overwrite a value (column 9)"),
         ("\n\nhost = ", 3, "Invalid value (column 8)"),
         (b"\nhost = \xff", 2, "is not UTF-8"),
@@ -123,6 +128,54 @@ def test_a_service_called_mailserver_is_no_setting() -> None:
 )
 def test_what_is_wrong_in_the_file(file: str | bytes, line: int, said: str, tmp_path: Path) -> None:
     assert problems(tmp_path, file) == [f"FILE:{line}: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "why"),
+    [
+        ("aliases = 5", 1, ""),
+        ("[aliases]\nx = 5", 2, "'x' needs a name or a list of names"),
+        ("[aliases]\nx = []", 2, "'x' needs a name or a list of names"),
+        ("[aliases]\n\nx = [5]", 3, "'5' is no name of a user or an alias here"),
+        (
+            "[aliases]\nx = 'bob@example.org'",
+            2,
+            "'bob@example.org' is no name of a user or an alias",
+        ),
+        ("[aliases]\n'x y' = 'bob'", 2, "'x y' is no name of a user or an alias here"),
+        ("[aliases]\nv = 'w'\nw = 'V'", 2, "a loop: v -> w -> v"),
+    ],
+)
+def test_aliases_that_cannot_be(file: str, line: int, why: str, tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, file)
+    assert said.startswith(f"FILE:{line}: aliases cannot be ")
+    assert why in said
+
+
+def test_aliases_in_all_forms(tmp_path: Path) -> None:
+    expected = (("staff", ("alice", "bob")), ("info", ("carol",)))
+    text = "Staff=alice,bob  info=Carol"
+    assert read("25", MAILSERVER_ALIASES=text).delivery.aliases == expected
+    assert read("25", "--aliases", text).delivery.aliases == expected
+    for file in (
+        '[aliases]\nstaff = ["Alice", "bob", "alice"]\ninfo = "carol"',
+        'aliases = { staff = ["alice", "bob"], info = ["carol"] }',
+    ):
+        (tmp_path / toml_file.NAME).write_text(file)
+        assert read("25", "--data", str(tmp_path)).delivery.aliases == expected
+
+
+@pytest.mark.parametrize("text", ["staff", "staff=", "=bob", "staff=bob,,alice", "a=b b=a"])
+def test_aliases_as_text_that_cannot_be(text: str) -> None:
+    with pytest.raises(Unusable):
+        read("25", MAILSERVER_ALIASES=text)
+
+
+def test_flags_as_text() -> None:
+    for text, value in (("true", True), ("YES", True), ("1", True), ("off", False), ("no", False)):
+        assert read("25", MAILSERVER_PLUS_ADDRESSES=text).delivery.plus_addresses is value
+    with pytest.raises(Unusable):
+        read("25", MAILSERVER_PLUS_ADDRESSES="perhaps")
 
 
 def test_a_long_value_is_cut(tmp_path: Path) -> None:

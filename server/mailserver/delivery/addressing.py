@@ -1,0 +1,100 @@
+"""Whose mailbox an address of this server stands for: users, aliases, plus-addresses, the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mailserver.accounts.base import Accounts
+from mailserver.wire.address import Mailbox
+
+POSTMASTER = "postmaster"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Which addresses there are, apart from the users' own names. Case never matters."""
+
+    domains: tuple[str, ...]
+    """Those whose mail is for users here; the first is the server's own name."""
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name in lower case to the names of users and of other aliases. An alias that names itself
+    means the user of that name."""
+    plus_addresses: bool = False
+    """`bob+news` is for bob."""
+    catch_all: str = ""
+    """The user or alias for names that nobody has; "": they are refused."""
+    postmaster: str = ""
+    """The user or alias that gets mail for postmaster; "": the accounts know."""
+
+
+class AddressBook:
+    """The users behind an address, as accounts are now."""
+
+    def __init__(self, addresses: Addresses, accounts: Accounts) -> None:
+        self._addresses = addresses
+        self._local = frozenset(domain.lower() for domain in addresses.domains)
+        self._accounts = accounts
+
+    def is_local(self, mailbox: Mailbox) -> bool:
+        """It is for somebody here, if anybody has that name."""
+        # "" is the domain of <postmaster> (RFC 5321 4.1.1.3)
+        return not mailbox.domain or mailbox.domain.lower() in self._local
+
+    def users(self, mailbox: Mailbox) -> tuple[str, ...]:
+        """Each user once; none when nobody has the name."""
+        name = mailbox.local_part.lower()
+        if name == POSTMASTER:
+            return self._postmaster()
+        found = self._named(name)
+        if not found and self._addresses.plus_addresses and "+" in name:
+            found = self._named(name.partition("+")[0])
+        if not found and self._addresses.catch_all:
+            found = self._named(self._addresses.catch_all.lower())
+        return found
+
+    def _postmaster(self) -> tuple[str, ...]:
+        # RFC 5321 4.5.1: it must always work, also when the one it was given to is gone.
+        chosen = self._addresses.postmaster.lower()
+        own = self._accounts.find(POSTMASTER)
+        return (
+            (self._named(chosen) if chosen and chosen != POSTMASTER else ())
+            or self._named(POSTMASTER)
+            or ((own,) if own else ())
+        )
+
+    def _named(self, name: str) -> tuple[str, ...]:
+        """The users behind the name of a user or an alias."""
+        users: dict[str, None] = {}
+        seen = set[str]()
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            if one in seen or one not in self._addresses.aliases:
+                user = self._accounts.find(one)
+                if user is not None:
+                    users[user] = None
+                continue
+            seen.add(one)
+            waiting += reversed(self._addresses.aliases[one])
+        return tuple(users)
+
+
+def loop_in(aliases: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names of a circle of aliases, its first one again at the end; empty when there is none.
+    An alias that names itself is none: it means the user."""
+    done = set[str]()
+    for start in aliases:
+        path: dict[str, None] = {}
+        waiting: list[str | None] = [start]  # None: the last one of the path is done
+        while waiting:
+            name = waiting.pop()
+            if name is None:
+                done.add(path.popitem()[0])
+            elif name in path:
+                circle = list(path)
+                return [*circle[circle.index(name) :], name]
+            elif name in aliases and name not in done:
+                path[name] = None
+                waiting += [None, *(member for member in aliases[name] if member != name)]
+    return []
