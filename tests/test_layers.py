@@ -1,6 +1,6 @@
 """The house keeps its layers: read from the code's own imports.
 
-L5  app, settings, health, the commands     observe may be imported from here and from L4
+L5  app, workers, settings, health, commands     observe may be imported from here and from L4
 L4  net
 L3  delivery, relay                         of L2 only the interfaces and durable
 L2  store, accounts, durable
@@ -35,6 +35,7 @@ LEVEL = {
     "net": 4,
     "settings": 5,
     "app": 5,
+    "workers": 5,
     "health": 5,
     "": 5,  # the commands, and what stands in the package itself
 }

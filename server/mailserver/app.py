@@ -9,6 +9,7 @@ import os
 import resource
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dataclasses import replace
 
 import uvloop
 
-from mailserver import settings
+from mailserver import settings, workers
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 from mailserver.delivery.accept import Policy, Reception
 from mailserver.delivery.addressing import Addresses
@@ -106,36 +107,51 @@ def _main(command: str, what: str, compose: Compose) -> int:
     log.start(command)
     os.umask(0o077)
     try:
-        chosen = settings.read(command, what)
+        chosen = _share(settings.read(command, what))
+        users, store = _open_data(chosen)
         if chosen.check:
-            _open_data(chosen)
             logger.info("settings and data folder are good")
             return 0
-        uvloop.run(_serve(_allow_descriptors(chosen), compose))
+        sockets = _listen(chosen)
     except (settings.Unusable, _CannotStart) as problem:
-        sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
+        sys.stderr.writelines(f"{command}: {line}
+" for line in problem.args)
         return _CONFIGURATION_ERROR
-    return 0
+
+    def work(number: int, waited_for: int | None) -> int:
+        listener = lambda: compose(chosen, users, store, DiskThreads())  # noqa: E731
+        uvloop.run(_serve(listener, sockets[number], waited_for, chosen.times.stop_timeout))
+        return 0
+
+    return workers.run(len(sockets), work)
 
 
-async def _serve(chosen: Settings, compose: Compose) -> None:
+async def _serve(
+    compose: Callable[[], Listener], bound: socket.socket, waited_for: int | None, patience: float
+) -> None:
     """From start to SIGTERM."""
-    users, store = _open_data(chosen)
-    listener = compose(chosen, users, store, DiskThreads())
+    listener = compose()
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        bound = bind(chosen.listening.host, chosen.port)
-    except OSError as error:
-        raise _CannotStart(_bind_problem(chosen, error)) from None
+        loop.add_signal_handler(number, stop.set)
+    if waited_for is not None:
+        loop.add_reader(waited_for, stop.set)
     await listener.start(bound)
-    host, port = bound.getsockname()[:2]
-    logger.info("listening on %s:%d, data in %s", host, port, chosen.data)
     await stop.wait()
     logger.info("stopping")
-    await listener.stop(chosen.times.stop_timeout)
+    await listener.stop(patience)
     logger.info("stopped")
+
+
+def _listen(chosen: Settings) -> list[socket.socket]:
+    try:
+        sockets = bind(chosen.listening.host, chosen.port, _workers(chosen))
+    except OSError as error:
+        raise _CannotStart(_bind_problem(chosen, error)) from None
+    host, port = sockets[0].getsockname()[:2]
+    logger.info("listening on %s:%d, data in %s", host, port, chosen.data)
+    return sockets
 
 
 def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
@@ -165,10 +181,16 @@ def _bind_problem(chosen: Settings, error: OSError) -> str:
     return f"cannot listen on {where}: {error.strerror or error}"
 
 
-def _allow_descriptors(chosen: Settings) -> Settings:
-    """Take as many open files as the system lets us have; each connection is one, and half of them
-    are for mailboxes. Fewer connections than chosen, if they are too few."""
+def _share(chosen: Settings) -> Settings:
+    """Take as many open files as the system lets us have, and give each worker its part of the
+    connections. A connection is a file, and half of the files are for mailboxes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    connections = min(chosen.limits.connections, most // 2)
-    return replace(chosen, limits=replace(chosen.limits, connections=connections))
+    limits = chosen.limits
+    connections = min(-(-limits.connections // _workers(chosen)), most // 2)
+    return replace(chosen, limits=replace(limits, connections=connections))
+
+
+def _workers(chosen: Settings) -> int:
+    """0: one a core that we may use; beyond four the locks of busy mailboxes eat the gain."""
+    return chosen.listening.workers or min(len(os.sched_getaffinity(0)), 4)

@@ -31,6 +31,7 @@ class Server:
         self, command: str, data: Path, *options: str, before: Callable[[], None] | None = None
     ) -> None:
         arguments = ["--data", str(data), "--host", "127.0.0.1", "--domain", "mailserver"]
+        arguments += ["--workers", "1"]  # so that the process is the server; options may say more
         self.process = subprocess.Popen(
             [sys.executable, str(SERVER / f"{command}.py"), "0", *arguments, *options],
             stderr=subprocess.PIPE,

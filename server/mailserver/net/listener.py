@@ -87,19 +87,34 @@ class Listener:
                 stream.expire(now)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening address; without a host all of the machine's, IPv6 and IPv4. Raises OSError."""
+def bind(host: str, port: int, workers: int = 1) -> list[socket.socket]:
+    """A socket for each worker, all on one address; without a host on all of the machine's, IPv6
+    and IPv4. Raises OSError, also when another program has the port."""
+    if workers == 1:
+        return [_bind(host, port, shared=False)]
+    if port:  # SO_REUSEPORT would let us in beside another server of the same user
+        _bind(host, port, shared=False).close()
+    first = _bind(host, port, shared=True)
+    port = first.getsockname()[1]
+    return [first, *(_bind(host, port, shared=True) for _ in range(workers - 1))]
+
+
+def _bind(host: str, port: int, *, shared: bool) -> socket.socket:
     if not host:
         if socket.has_dualstack_ipv6():
             try:
                 return socket.create_server(
-                    ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+                    ("", port),
+                    family=socket.AF_INET6,
+                    dualstack_ipv6=True,
+                    backlog=BACKLOG,
+                    reuse_port=shared,
                 )
             except OSError as error:
                 if error.errno not in (97, 99):  # EAFNOSUPPORT, EADDRNOTAVAIL: no IPv6 here
                     raise
-        return socket.create_server(("", port), backlog=BACKLOG)
+        return socket.create_server(("", port), backlog=BACKLOG, reuse_port=shared)
     family, _, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG, reuse_port=shared)

@@ -80,6 +80,11 @@ class Listening:
     host: str = setting(
         kinds.ADDRESS, "", "Address to listen on; empty: all of this machine, IPv6 and IPv4."
     )
+    workers: int = setting(
+        kinds.whole(0, 64),
+        0,
+        "Processes that serve the port; 0: one a core, at most 4.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ class Limits:
         kinds.whole(1, 1_000_000),
         10_000,
         "Connections at once, never more than half of the open files the system allows; "
-        "those over it are told 421 or -ERR and closed.",
+        "those over it are told 421 or -ERR and closed. Each worker takes its part.",
     )
     message_limit: int = setting(
         kinds.whole(1, 10**12, "OCTETS"),

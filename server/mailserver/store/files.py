@@ -30,6 +30,10 @@ OPEN_MAILBOXES = 200
 RESERVE_OCTETS = 64 * 1024 * 1024
 """Space that stays free, so that mail can still be read and deleted."""
 
+WRITE_LOCK_SECONDS = 0.02
+"""How long a batch waits for a mailbox that somebody writes to; an append takes a fraction of it,
+a rewrite may take longer, and then the batch goes on without that mailbox."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -143,7 +147,7 @@ class FileStore:
         """The mailbox, under its write lock and repaired, or why not."""
         try:
             file = self._mailbox_file(user)
-            if not file.write_lock.try_acquire():
+            if not file.write_lock.acquire(WRITE_LOCK_SECONDS):
                 return Verdict(Kind.MAILBOX_BUSY)
             try:
                 file.refresh()

@@ -96,6 +96,14 @@ def unpack(octets: bytes, inode: int) -> Index:
     return Index(entries, settled)
 
 
+def ends_settled(header: bytes, last: bytes, inode: int, end: int) -> bool:
+    """The header and the last entry of an index agree that the mailbox is whole and ends there."""
+    if len(header) < HEADER_SIZE or len(last) < ENTRY_SIZE:
+        return False
+    offset, length = _ENTRY.unpack(last)[:2]
+    return _HEADER.unpack(header) == (_MAGIC, inode, end) and offset + length == end
+
+
 def _told_apart(entries: list[Entry]) -> list[Entry]:
     """Nobody looks for equal records when he announces one: it may have an ordinal twice."""
     known: dict[tuple[bytes, int], Entry] = {}

@@ -11,7 +11,8 @@ import time
 
 from mailserver import durable
 
-_POLL_SECONDS = 0.002
+_POLL_SECONDS = 0.0002
+_LONGEST_POLL_SECONDS = 0.005
 
 
 class FileLock:
@@ -30,11 +31,12 @@ class FileLock:
 
     def acquire(self, timeout: float) -> bool:
         """Take it, waiting at most `timeout` seconds."""
-        give_up = time.monotonic() + timeout
+        give_up, pause = time.monotonic() + timeout, _POLL_SECONDS
         while not self.try_acquire():
             if time.monotonic() > give_up:
                 return False
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
         return True
 
     def release(self) -> None:

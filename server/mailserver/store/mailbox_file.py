@@ -35,6 +35,7 @@ from mailserver.store.pieces import (
     end_of,
     gathered,
     is_record,
+    is_settled,
     joined,
     open_mailbox,
     read_chunks,
@@ -108,11 +109,7 @@ class MailboxFile:
         except FileNotFoundError:
             self._create()
         else:
-            seen = self._mailbox != _NONE and (found.st_ino, found.st_size) == (
-                self._inode,
-                self._end,
-            )
-            if seen and self._index_in_place():
+            if found.st_ino == self._inode and self._mailbox != _NONE and self._keeps_up(found):
                 return
         try:
             self._reopen()
@@ -135,13 +132,20 @@ class MailboxFile:
             self._save(entries)
         return entries
 
-    def _index_in_place(self) -> bool:
-        """Nobody removed or changed the index since the last look."""
+    def _keeps_up(self, found: os.stat_result) -> bool:
+        """Nothing happened since the last look, or only appends of other servers, all settled."""
         try:
-            found = os.stat(INDEX, dir_fd=self.folder, follow_symlinks=False)
+            listing = os.stat(INDEX, dir_fd=self.folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return (found.st_ino, found.st_size) == (self._index_inode, self._index_end)
+        if listing.st_ino != self._index_inode or found.st_size < self._end:
+            return False
+        if (found.st_size, listing.st_size) == (self._end, self._index_end):
+            return True
+        if self._unsaved is not None or not is_settled(self._index, found, listing.st_size):
+            return False
+        self._end, self._index_end = found.st_size, listing.st_size
+        return True
 
     def _create(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL

@@ -58,6 +58,16 @@ def read_index(fd: int, inode: int) -> Index:
     return index.unpack(b"".join(read_chunks(fd, 0, os.fstat(fd).st_size)), inode)
 
 
+def is_settled(fd: int, mailbox: os.stat_result, index_end: int) -> bool:
+    """What an index of this size says of this mailbox file: that all of it is whole. The last
+    entry tells, for servers append to both only in step."""
+    if index_end < index.HEADER_SIZE + index.ENTRY_SIZE:
+        return False
+    header = os.pread(fd, index.HEADER_SIZE, 0)
+    last = os.pread(fd, index.ENTRY_SIZE, index_end - index.ENTRY_SIZE)
+    return index.ends_settled(header, last, mailbox.st_ino, mailbox.st_size)
+
+
 def is_record(fd: int, entry: Entry) -> bool:
     """The entry's record is where it was. Its beginning tells, and its digest when another program
     wrote a status field there."""

@@ -149,7 +149,7 @@ async def listening(
     serve: Callable[[SocketStream], Awaitable[None]], limit: int = 10
 ) -> AsyncIterator[tuple[Listener, int]]:
     listener = Listener(serve, limit, REFUSAL)
-    bound = bind("127.0.0.1", 0)
+    [bound] = bind("127.0.0.1", 0)
     await listener.start(bound)
     try:
         yield listener, bound.getsockname()[1]
@@ -215,7 +215,8 @@ def test_the_one_who_does_not_end_is_ended() -> None:
 
 
 def test_all_addresses_of_the_machine() -> None:
-    with bind(None, 0) as bound:
+    [bound] = bind("", 0)
+    with bound:
         port = bound.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port), 5):
             accepted, peer = bound.accept()

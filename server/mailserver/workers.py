@@ -1,0 +1,88 @@
+"""Worker processes: the same server several times, for machines with several cores.
+
+They share nothing but the port and the data folder, whose locks hold between any two processes.
+The first process only waits: it passes SIGTERM on, and when one worker ends, all do. A worker
+whose first process was killed sees the end of a pipe and stops by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import traceback
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[int, int | None], int]
+"""Called with the worker's number, from 0, and a descriptor that comes to its end when nobody
+waits for this worker any more (None: it is alone); returns the exit status."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(count: int, work: Work) -> int:
+    """Do the work `count` times at once, until the first ends; its exit status, or 0 after a
+    signal."""
+    if count == 1:
+        return work(0, None)
+    return _Workers().run(count, work)
+
+
+class _Workers:
+    def __init__(self) -> None:
+        self._alive: set[int] = set()
+        self._stopping = False
+
+    def run(self, count: int, work: Work) -> int:
+        # no signal may come to a worker while it still has the first process's handlers
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        before = [signal.signal(number, self._pass_on) for number in _SIGNALS]
+        theirs, ours = os.pipe()
+        for number in range(count):
+            pid = os.fork()
+            if pid == 0:
+                os.close(ours)
+                _become(number, theirs, work)
+            self._alive.add(pid)
+        os.close(theirs)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        status = self._wait()
+        os.close(ours)
+        for number, handler in zip(_SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+        return status
+
+    def _wait(self) -> int:
+        result = 0
+        while self._alive:
+            pid, ended = os.waitpid(-1, 0)
+            self._alive.discard(pid)
+            if not self._stopping:
+                result = os.waitstatus_to_exitcode(ended) or 1
+                log.error("a worker process ended by itself, status %d: stopping", result)
+                self._stop()
+        return abs(result)
+
+    def _pass_on(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for pid in self._alive:
+            os.kill(pid, signal.SIGTERM)
+
+
+def _become(number: int, theirs: int, work: Work) -> None:
+    """Be a worker; never returns."""
+    status = os.EX_SOFTWARE
+    try:
+        for known in _SIGNALS:
+            signal.signal(known, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        status = work(number, theirs)
+    except BaseException:  # noqa: BLE001 # nothing may run on in the first process's place
+        traceback.print_exc()
+    finally:
+        os._exit(status)

@@ -1,0 +1,133 @@
+"""Several processes behind one port: they share the mailboxes, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.sockets.conftest import SECONDS, SERVER, Mail, Raw, Server
+
+WORKERS = 3
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Iterator[Mail]:
+    running = Mail(tmp_path, "--workers", str(WORKERS))
+    yield running
+    for server in (running.smtp, running.pop3):
+        server.stop()
+
+
+def children(server: Server) -> set[int]:
+    pid = server.process.pid
+    return {int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def answered_by(mail: Mail, count: int) -> dict[int, int]:
+    """How many of so many connections each worker has, by its process id."""
+    connections = [Raw(mail.smtp.port) for _ in range(count)]
+    assert all(raw.reply() == b"220 mailserver Service Ready" for raw in connections)
+    held = {
+        pid: sum(
+            os.readlink(entry.path).startswith("socket:") for entry in os.scandir(f"/proc/{pid}/fd")
+        )
+        for pid in children(mail.smtp)
+    }
+    for raw in connections:
+        raw.close()
+    return held
+
+
+def test_connections_are_shared(mail: Mail) -> None:
+    before = answered_by(mail, 0)
+    held = answered_by(mail, 60)
+    assert len(held) == WORKERS
+    # each has some; that one gets none of 60 happens once in 3 * 10**10 times
+    assert all(held[pid] > before[pid] for pid in held)
+
+
+def test_all_append_to_one_mailbox(mail: Mail) -> None:
+    """Every message is there once, and whole; messages for two users too."""
+    alice, bob = mail.new_user(), mail.new_user()
+    both = [f"{alice}@mailserver", f"{bob}@mailserver"]
+
+    def send(number: int) -> None:
+        to = both if number % 3 == 0 else both[number % 2 :][:1]
+        content = f"Subject: {number}\r\n\r\n" + "x" * (number * 37 % 5000) + "\r\n"
+        with smtplib.SMTP("127.0.0.1", mail.smtp.port, timeout=SECONDS) as client:
+            assert client.sendmail("sender@mailserver", to, content) == {}
+
+    numbers = range(240)
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(send, numbers))
+    for place, user in enumerate((alice, bob)):
+        found = sorted(
+            int(message.split(b"\r\nSubject: ")[1].split(b"\r\n")[0])
+            for message in mail.messages(user)
+        )
+        assert found == [n for n in numbers if n % 3 == 0 or n % 2 == place]
+
+
+def test_the_port_is_not_shared_with_another_server(mail: Mail, tmp_path: Path) -> None:
+    second = subprocess.run(
+        [sys.executable, SERVER / "smtpmail.py", str(mail.smtp.port), "--host", "127.0.0.1"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert second.returncode == os.EX_CONFIG
+    assert "is in use by another program" in second.stderr
+
+
+def test_they_stop_together(mail: Mail) -> None:
+    workers = children(mail.smtp)
+    with mail.raw_smtp(b"EHLO client") as raw:
+        mail.smtp.process.send_signal(signal.SIGTERM)
+        assert raw.reply().startswith(b"421 ")
+    assert mail.smtp.process.wait(SECONDS) == 0
+    assert len(workers) == WORKERS
+    wait_until_gone(workers)
+
+
+def test_when_one_ends_all_do(mail: Mail) -> None:
+    workers = children(mail.smtp)
+    os.kill(min(workers), signal.SIGKILL)
+    assert mail.smtp.process.wait(SECONDS) != 0
+    mail.smtp.wait_for("a worker process ended by itself")
+    wait_until_gone(workers)
+
+
+def test_they_end_when_the_first_process_is_killed(mail: Mail) -> None:
+    workers = children(mail.smtp)
+    mail.smtp.process.kill()
+    mail.smtp.process.wait(SECONDS)
+    wait_until_gone(workers)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", mail.smtp.port), SECONDS)
+
+
+def wait_until_gone(pids: set[int]) -> None:
+    """Each has ended, though it may wait to be reaped by whoever has become its parent."""
+
+    def runs(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        except FileNotFoundError:
+            return False
+
+    deadline = time.monotonic() + SECONDS
+    while any(map(runs, pids)):
+        assert time.monotonic() < deadline, f"{pids} run on"
+        threading.Event().wait(0.01)
