@@ -114,8 +114,7 @@ def _main(command: str, what: str, compose: Compose) -> int:
             return 0
         sockets = _listen(chosen)
     except (settings.Unusable, _CannotStart) as problem:
-        sys.stderr.writelines(f"{command}: {line}
-" for line in problem.args)
+        sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
     def work(number: int, waited_for: int | None) -> int:
@@ -192,5 +191,5 @@ def _share(chosen: Settings) -> Settings:
 
 
 def _workers(chosen: Settings) -> int:
-    """0: one a core that we may use; beyond four the locks of busy mailboxes eat the gain."""
+    """0: one a core that we may use, but not dozens on a big machine: each costs memory."""
     return chosen.listening.workers or min(len(os.sched_getaffinity(0)), 4)
