@@ -8,6 +8,7 @@ says. So nothing here tries a sync twice, and callers treat OSError as "it is no
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -78,6 +79,23 @@ def write_atomically(name: str, folder: int, chunks: Iterable[bytes]) -> None:
         raise
     finally:
         os.close(fd)
+
+
+def create_once(name: str, folder: int, chunks: Iterable[bytes]) -> None:
+    """The file has all of this content, unless somebody was faster: then it stays as it is."""
+    temporary = f"{name}.{secrets.token_hex(4)}.new"
+    fd = open_file(temporary, folder, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        offset = 0
+        for chunk in chunks:
+            offset = write_at(fd, chunk, offset)
+        os.fsync(fd)
+        with suppress(FileExistsError):
+            os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(fd)
+        remove(temporary, folder)
+    sync_directory(folder)
 
 
 def remove(name: str, folder: int) -> None:

@@ -12,10 +12,12 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from mailserver.net.stream import SocketStream
+from mailserver.net.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
+HANDSHAKE_SECONDS = 30.0
 _SWEEP_SECONDS = 1.0
 
 Serve = Callable[[SocketStream], Awaitable[None]]
@@ -24,11 +26,19 @@ Serve = Callable[[SocketStream], Awaitable[None]]
 class Listener:
     """One port."""
 
-    def __init__(self, serve: Serve, connection_limit: int, refusal: bytes) -> None:
-        """`serve` leads one connection; those over the limit get `refusal` and are closed."""
+    def __init__(
+        self,
+        serve: Serve,
+        connection_limit: int,
+        refusal: bytes,
+        tls: ServerTls | None = None,
+    ) -> None:
+        """`serve` leads one connection; those over the limit get `refusal` and are closed. With
+        `tls` every connection begins with a handshake (RFC 8314 3)."""
         self._serve = serve
         self._connection_limit = connection_limit
         self._refusal = refusal
+        self._tls = tls
         self._connections: dict[asyncio.Task[None], SocketStream] = {}
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -57,18 +67,23 @@ class Listener:
             self._sweeper.cancel()
 
     def _connected(self, stream: SocketStream) -> None:
-        if len(self._connections) >= self._connection_limit:
-            stream.send(self._refusal)
-            serving: Awaitable[None] = stream.close()
-        else:
-            serving = self._serve(stream)
-        task = asyncio.ensure_future(self._run(stream, serving))
+        full = len(self._connections) >= self._connection_limit
+        task = asyncio.ensure_future(self._run(stream, self._refuse if full else self._lead))
         self._connections[task] = stream
         task.add_done_callback(self._connections.pop)
 
-    async def _run(self, stream: SocketStream, serving: Awaitable[None]) -> None:
+    async def _lead(self, stream: SocketStream) -> None:
+        if self._tls is not None:
+            await stream.start_tls(self._tls, HANDSHAKE_SECONDS)
+        await self._serve(stream)
+
+    async def _refuse(self, stream: SocketStream) -> None:
+        if self._tls is None:  # a handshake for a refusal is work for nothing
+            stream.send(self._refusal)
+
+    async def _run(self, stream: SocketStream, lead: Serve) -> None:
         try:
-            await serving
+            await lead(stream)
             await stream.close()
         except ConnectionError:
             pass  # the peer is gone

@@ -7,8 +7,13 @@ case, limits on what waits in both directions, and one clock for all connections
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol, cast
+
+from mailserver.net.tls import Encryption, ServerTls, TlsFailed, TlsLayer
+
+log = logging.getLogger(__name__)
 
 RECEIVE_LIMIT = 256 * 1024
 """Octets that wait to be looked at before reading pauses."""
@@ -29,6 +34,8 @@ class ByteStream(Protocol):
 
     peer: str
     """The other end's IP address, as text."""
+    encryption: Encryption | None
+    """None: in the clear."""
 
     async def receive(self, timeout: float) -> bytes:
         """What has come, at least one octet; b"" when the connection has ended. `timeout` in
@@ -41,6 +48,10 @@ class ByteStream(Protocol):
     async def drain(self, timeout: float) -> None:
         """Wait until the peer has taken enough; raises ConnectionError when it does not."""
 
+    async def start_tls(self, tls: ServerTls, timeout: float) -> None:
+        """From here on TLS. What came in the clear and was not received yet counts as handshake,
+        never as a command. Raises ConnectionError when none comes about in `timeout` seconds."""
+
     async def close(self) -> None:
         """Send what waits, then close."""
 
@@ -51,10 +62,12 @@ class SocketStream(asyncio.Protocol):
     def __init__(self, on_connect: Callable[[SocketStream], None]) -> None:
         """`on_connect` is called when the connection is there."""
         self.peer = ""
+        self.encryption: Encryption | None = None
         self.deadline: float | None = None  # loop time; None while nobody waits for the peer
         self._on_connect = on_connect
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._tls: TlsLayer | None = None
         self._received: list[bytes] = []
         self._waiting = 0  # octets in `_received`
         self._ended = False
@@ -76,6 +89,10 @@ class SocketStream(asyncio.Protocol):
         self._on_connect(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._tls is not None:
+            data = self._decipher(self._tls, data)
+            if not data:
+                return
         self._received.append(data)
         self._waiting += len(data)
         if self._waiting > RECEIVE_LIMIT and self._reading and self._transport:
@@ -149,6 +166,9 @@ class SocketStream(asyncio.Protocol):
         """See ByteStream."""
         if self._transport is None:
             return False
+        if self._tls is not None:
+            self._tls.send(octets)
+            octets = self._tls.data_to_send()
         if octets:
             self._transport.write(octets)
         return not self._sending_paused
@@ -165,10 +185,47 @@ class SocketStream(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionError("the connection was lost")
 
+    async def start_tls(self, tls: ServerTls, timeout: float) -> None:
+        """See ByteStream."""
+        layer = self._tls = tls.layer()
+        self.deadline = self._loop.time() + timeout
+        self._receiver = self._loop.create_future()
+        try:
+            early = b"".join(self._received)
+            self._received.clear()
+            self._waiting = 0
+            if early:
+                self.data_received(early)
+            if not layer.established and not self._ended:
+                await self._receiver
+        finally:
+            self._receiver = self.deadline = None
+        if not layer.established:
+            raise ConnectionError("no TLS came about")
+        self.encryption = layer.encryption()
+
+    def _decipher(self, tls: TlsLayer, ciphertext: bytes) -> bytes:
+        """What is for the driver; wakes the one who waits for the handshake or for the end."""
+        octets = b""
+        try:
+            octets = tls.receive(ciphertext)
+        except TlsFailed as problem:
+            log.info("TLS with %s failed: %s", self.peer, problem)
+            self._ended = True
+        self._ended |= tls.ended
+        if self._transport is not None:
+            self._transport.write(tls.data_to_send())
+        if self._ended or (tls.established and self.encryption is None):
+            self._wake(self._receiver)
+        return octets
+
     async def close(self) -> None:
         """See ByteStream."""
         if self._transport is None:
             return
+        if self._tls is not None:
+            self._tls.close()
+            self._transport.write(self._tls.data_to_send())
         self.deadline = self._loop.time() + 10.0
         self._closed = self._loop.create_future()
         self._transport.close()
