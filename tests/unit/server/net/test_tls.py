@@ -304,7 +304,7 @@ class Server:
 
     def __init__(self, serve: Callable[[SocketStream], Any], tls: ServerTls | None) -> None:
         self.listener = Listener(serve, 10, b"", tls)
-        self.bound = bind("127.0.0.1", 0)
+        [self.bound] = bind("127.0.0.1", 0)
         self.port: int = self.bound.getsockname()[1]
 
     async def __aenter__(self) -> Server:
