@@ -171,7 +171,7 @@ def test_only_durable_syncs() -> None:
         ("mailserver/durable.py", "from mailserver.net.stream import ByteStream"),
         ("mailserver/delivery/accept.py", "from mailserver.store.files import FileStore"),
         ("mailserver/delivery/accept.py", "from mailserver.store import files"),
-        ("mailserver/delivery/accept.py", "from mailserver.accounts.users_file import parse"),
+        ("mailserver/delivery/accept.py", "from mailserver.accounts.users_list import parse"),
         ("mailserver/net/smtp_driver.py", "from mailserver.store.files import FileStore"),
         ("mailserver/net/listener.py", "from mailserver import app"),
         ("mailserver/net/listener.py", "import mailserver.settings"),

@@ -9,16 +9,13 @@ account's owner logs in from another one. An owner who logged in from the attack
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-TABLE_LIMIT = 10_000
-"""Rows of each table; the one that was not used for longest goes first."""
+from mailserver.accounts.table import BoundedTable
 
 K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class SlowDown:
         self._clock = clock
         self._of_account: _Counts[tuple[str, str]] = _Counts(allowed.of_account, allowed.seconds)
         self._of_address: _Counts[str] = _Counts(allowed.of_address, allowed.seconds)
-        self._known: _Table[tuple[str, str], None] = _Table()
+        self._known: BoundedTable[tuple[str, str], None] = BoundedTable()
 
     def wait(self, user: str, peer: str) -> float:
         """Seconds until this address may try this user again; 0: now."""
@@ -62,23 +59,13 @@ class SlowDown:
             self._of_address.add(address, now)
 
 
-class _Table(OrderedDict[K, V]):
-    """Forgets what was not written for longest."""
-
-    def put(self, key: K, value: V) -> None:
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > TABLE_LIMIT:
-            self.popitem(last=False)
-
-
 class _Counts(Generic[K]):
     """A bucket a key: each failure fills it by one, time empties it, a full one means waiting."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._seconds = seconds
         self._seconds_each = seconds / most
-        self._empty_at: _Table[K, float] = _Table()  # when time will have emptied it
+        self._empty_at: BoundedTable[K, float] = BoundedTable()  # when time will have emptied it
 
     def wait(self, key: K, now: float) -> float:
         full_until = self._empty_at.get(key, now) - self._seconds + self._seconds_each

@@ -1,8 +1,4 @@
-"""Accounts from `users.txt`: a line each, `username password`, read again when the file changes.
-
-The password is the rest of the line, so it may hold spaces. Empty lines and lines that begin with
-`#` are skipped. A line that cannot be used is reported with its number; the others work.
-"""
+"""Accounts from `users.txt`, read again when it changes; see `users_list` for what it says."""
 
 from __future__ import annotations
 
@@ -10,83 +6,38 @@ import errno
 import hmac
 import logging
 import os
-import re
 import secrets
 import stat
 import time
+from asyncio import Lock
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+from mailserver import durable
 from mailserver.accounts.base import CheckResult, ScramKeys
-from mailserver.accounts.password import prepared, scram_keys
-from mailserver.accounts.slowdown import Failures, SlowDown
+from mailserver.accounts.checking import Checking, TooBusy
+from mailserver.accounts.credential import Clear, Hashed
+from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
+from mailserver.accounts.slowdown import Failures, SlowDown, network_of
 from mailserver.accounts.threads import HashingThreads, InThread
+from mailserver.accounts.users_list import UsersList, parse
 
 log = logging.getLogger(__name__)
 
 FILE_NAMES = ("users.txt", "user.txt")
 FILE_LIMIT = 16 * 1024 * 1024
 """Octets; a bigger file is no list of users."""
+OWN_FOLDER, SECRET = ".mailserver", "secret"
 
-# The name is also the name of the user's folder, so it can be nothing but a plain name.
-_USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}")
-_GAP = re.compile(r"[ \t]+")
 _POSTMASTER = "postmaster"
+_BUSY_SECONDS = 2.0
 
 _Version = tuple[int, int, int]
 
 
 class AccountsUnusable(Exception):
     """There is no list of users to start with. Says where and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accounts:
-    """What a users.txt says."""
-
-    passwords: dict[str, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """Lower case name to the name as it is written."""
-    problems: tuple[str, ...] = ()
-
-
-def parse(octets: bytes) -> Accounts:
-    """Read the lines of a users.txt; what cannot be used is in `problems`."""
-    passwords: dict[str, str] = {}
-    names: dict[str, str] = {}
-    problems = []
-    for number, raw in enumerate(octets.split(b"\n"), 1):
-        try:
-            line = raw.decode("utf-8").strip(" \t\r\ufeff")
-        except UnicodeDecodeError:
-            problems.append(f"line {number} is not UTF-8")
-            continue
-        if not line or line.startswith("#"):
-            continue
-        name, password = (*_GAP.split(line, 1), "")[:2]
-        problem = _problem(name, password, names)
-        if problem:
-            problems.append(f"line {number}: {problem}")
-            continue
-        passwords[name] = password
-        names[name.lower()] = name
-    return Accounts(passwords, names, tuple(problems))
-
-
-def _problem(name: str, password: str, names: dict[str, str]) -> str:
-    if not _USER_NAME.fullmatch(name):
-        return (
-            f"{name[:80]!a} cannot be a user name: "
-            "letters, digits and . _ + - only, at most 64, a letter or digit first"
-        )
-    if not password:
-        return f"{name} has no password; a line is `username password`"
-    if not password.isprintable():
-        return f"the password of {name} has a control character"
-    if name.lower() in names:
-        return f"{name} is there twice; the first one counts"
-    return ""
 
 
 class UsersFile:
@@ -99,71 +50,80 @@ class UsersFile:
         clock: Callable[[], float] = time.monotonic,
         allowed: Failures = Failures(),  # noqa: B008, it cannot change
     ) -> None:
-        """Reads the file in the data folder; raises AccountsUnusable when there is none. What
-        takes long goes through `in_thread`; `clock` in seconds."""
-        found = [data / name for name in FILE_NAMES if (data / name).is_file()]
-        if not found:
-            raise AccountsUnusable(
-                f"{data}: no {FILE_NAMES[0]} here; make one with a line `username password` a user"
-            )
-        self._path = found[0]
-        self._name = str(found[0])  # looking at the file by its name is twice as fast
+        """Reads the file in the data folder; raises AccountsUnusable when there is none, OSError
+        when the folder cannot be written. What takes long goes through `in_thread`; `clock` in
+        seconds."""
+        self._path = find_file(data)
+        self._name = str(self._path)  # looking at the file by its name is twice as fast
         self._version: _Version | None = None
-        self._accounts = Accounts()
+        self._users = UsersList()
         self._in_thread = in_thread or HashingThreads()
+        self._checking = Checking(self._in_thread, clock)
         self._slow_down = SlowDown(allowed, clock)
-        self._secret = secrets.token_bytes(32)
+        self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
         try:
-            self._read(os.stat(self._path))
+            found = os.stat(self._path)
+            self._read(found)
         except OSError as error:
             raise AccountsUnusable(f"{self._path}: {error.strerror}") from None
+        if found.st_mode & 0o077:
+            log.warning("%s can be read by others; chmod 600 keeps it from them", self._path)
+        self._secret = _secret(data)
 
     def find(self, local_part: str) -> str | None:
         """See `base.Accounts`. Mail for postmaster, whom every server has (RFC 5321 4.5.1), goes to
         the user of that name, else to the first one in the file."""
-        accounts = self._current()
-        name = accounts.names.get(local_part.lower())
+        users = self._current()
+        name = users.names.get(local_part.lower())
         if name is None and local_part.lower() == _POSTMASTER:
-            return next(iter(accounts.passwords), None)
+            return next(iter(users.credentials), None)
         return name
 
     async def check(self, user: str, password: str, peer: str) -> CheckResult:
-        """See `base.Accounts`."""
-        wait = self.must_wait(user, peer)
-        if wait:
-            return CheckResult(wait=wait)
-        name, expected = self._clear(user)
-        given = prepared(password).encode()
-        right = hmac.compare_digest(prepared(expected).encode(), given) and name is not None
-        self.note(user, peer, right=right)
-        return CheckResult(name if right else None)
+        """See `base.Accounts`. One at a time for an address and a user, so that many guesses at
+        once are no more than many guesses; and who has just logged in need not be hashed again."""
+        turn = self._turns.setdefault((user.lower(), network_of(peer)), Lock())
+        async with turn:
+            wait = self.must_wait(user, peer)
+            if wait:
+                return CheckResult(wait=wait)
+            users = self._current()
+            name, kept = users.of(user)
+            try:
+                right = await self._checking.is_right(kept, password, hashing=users.hashed)
+            except TooBusy:
+                return CheckResult(wait=_BUSY_SECONDS)
+            self.note(user, peer, right=right)
+            return CheckResult(name if right else None)
 
     def must_wait(self, user: str, peer: str) -> float:
         """See `base.Accounts`."""
         return self._slow_down.wait(user, peer)
 
     async def scram_keys(self, user: str) -> ScramKeys:
-        """See `base.Accounts`. Unknown users cost what the others cost."""
-        name, password = self._clear(user)
+        """See `base.Accounts`. If keys must be derived for some, it is done for all: to have keys
+        at hand would be a sign of being there."""
+        users = self._current()
+        kept = users.of(user)[1]
         salt = hmac.digest(self._secret, user.lower().encode(), "sha256")[:16]
-        if name is None:
-            password = secrets.token_hex()
-        return await self._in_thread(lambda: scram_keys(password, salt))
+        password = kept.password if isinstance(kept, Clear) else secrets.token_hex()
+        if users.clear:
+            keys = await self._in_thread(lambda: scram_keys(password, salt))
+        else:
+            unknown = secrets.token_bytes(32)
+            keys = ScramKeys(salt, SCRAM_ITERATIONS, unknown, unknown)
+        return kept.keys if isinstance(kept, Hashed) and kept.keys else keys
 
     def clear_password(self, user: str) -> str | None:
         """See `base.Accounts`."""
-        return self._clear(user)[1] or None
+        kept = self._current().of(user)[1]
+        return kept.password if isinstance(kept, Clear) else None
 
     def note(self, user: str, peer: str, *, right: bool) -> None:
         """See `base.Accounts`."""
         self._slow_down.note(user, peer, right=right)
 
-    def _clear(self, user: str) -> tuple[str | None, str]:
-        accounts = self._current()
-        name = accounts.names.get(user.lower())
-        return name, accounts.passwords[name] if name else ""
-
-    def _current(self) -> Accounts:
+    def _current(self) -> UsersList:
         try:
             found = os.stat(self._name)
             if _version(found) != self._version:
@@ -172,21 +132,52 @@ class UsersFile:
             if self._version is not None:  # say it once
                 log.error("%s: %s; the users stay as they were", self._path, error.strerror)
                 self._version = None
-        return self._accounts
+        return self._users
 
     def _read(self, found: os.stat_result) -> None:
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "is not a plain file")
-        if found.st_size > FILE_LIMIT:
-            raise OSError(errno.EFBIG, f"more than {FILE_LIMIT} octets")
-        octets = self._path.read_bytes()
+        octets = read_file(self._path, found)
         # a file that changes while it is read is read again at the next look
         self._version = _version(found)
-        self._accounts = parse(octets)
-        for problem in self._accounts.problems:
+        self._users = parse(octets)
+        for problem in self._users.problems:
             log.warning("%s: %s", self._path, problem)
-        log.info("%s: %d users", self._path, len(self._accounts.passwords))
+        log.info("%s: %d users", self._path, len(self._users.credentials))
+
+
+def find_file(data: Path) -> Path:
+    """The list of users in a data folder; raises AccountsUnusable when there is none."""
+    for name in FILE_NAMES:
+        if (data / name).is_file():
+            return data / name
+    raise AccountsUnusable(
+        f"{data}: no {FILE_NAMES[0]} here; make one with a line `username password` a user"
+    )
+
+
+def read_file(path: Path, found: os.stat_result) -> bytes:
+    """Its octets; raises OSError for what cannot be a list of users."""
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is not a plain file")
+    if found.st_size > FILE_LIMIT:
+        raise OSError(errno.EFBIG, f"more than {FILE_LIMIT} octets")
+    return path.read_bytes()
 
 
 def _version(found: os.stat_result) -> _Version:
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _secret(data: Path) -> bytes:
+    """Made once in a data folder: all servers over it have to give the same false salts."""
+    parent = durable.open_folder(os.fspath(data))
+    try:
+        own = durable.open_folder(OWN_FOLDER, parent, create=True)
+    finally:
+        os.close(parent)
+    path = data / OWN_FOLDER / SECRET
+    try:
+        if not path.exists():
+            durable.create_once(SECRET, own, [secrets.token_bytes(32)])
+        return path.read_bytes()
+    finally:
+        os.close(own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailserver.accounts import slowdown
+from mailserver.accounts import table
 from mailserver.accounts.slowdown import Failures, SlowDown, network_of
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -77,7 +77,7 @@ def test_the_right_password_wipes_the_slate(slow: SlowDown) -> None:
 
 
 def test_memory_is_bounded(slow: SlowDown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slowdown, "TABLE_LIMIT", 100)
+    monkeypatch.setattr(table, "ROWS", 100)
     for number in range(1000):
         slow.note(f"user{number}", f"10.0.{number // 250}.{number % 250}", right=number % 2 == 0)
     tables = (slow._known, slow._of_account._empty_at, slow._of_address._empty_at)

@@ -1,138 +1,25 @@
-"""users.txt: what its lines mean, what is wrong with them, when it is read again."""
+"""users.txt on the disk: when it is read again, and whose password is right."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.contract.post import MORE
 
-from mailserver.accounts import users_file
-from mailserver.accounts.password import scram_keys
-from mailserver.accounts.users_file import AccountsUnusable, UsersFile, parse
+from mailserver.accounts import checking, credential, users_file
+from mailserver.accounts.base import CheckResult
+from mailserver.accounts.credential import NOBODY, Hashed
+from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
+from mailserver.accounts.slowdown import Failures
+from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 
-
-@pytest.mark.parametrize(
-    ("line", "name", "password"),
-    [
-        (b"alice wonderland", "alice", "wonderland"),
-        (b"  alice   wonderland  ", "alice", "wonderland"),
-        (b"alice\twonderland", "alice", "wonderland"),
-        (b"alice \t wonderland", "alice", "wonderland"),
-        (b"alice down the rabbit  hole", "alice", "down the rabbit  hole"),
-        (b"alice wonderland\r", "alice", "wonderland"),
-        (b"\xef\xbb\xbfalice wonderland", "alice", "wonderland"),
-        (b"alice # not a comment", "alice", "# not a comment"),
-        (b"alice p\xc3\xa4ss", "alice", "päss"),
-        (b"Alice.B-c+d_e x", "Alice.B-c+d_e", "x"),
-        (b"_ x", "_", "x"),
-        (b"7 x", "7", "x"),
-        (b"a" * 64 + b" x", "a" * 64, "x"),
-        (b"alice..b x", "alice..b", "x"),
-        (b"alice " + b"p" * 10_000, "alice", "p" * 10_000),
-    ],
-)
-def test_a_line(line: bytes, name: str, password: str) -> None:
-    accounts = parse(line)
-    assert accounts.problems == ()
-    assert accounts.passwords == {name: password}
-    assert accounts.names == {name.lower(): name}
-
-
-@pytest.mark.parametrize(
-    "line", [b"", b" ", b"\t", b"\r", b"# alice x", b"   # x", b"\xef\xbb\xbf", b"#"]
-)
-def test_lines_that_say_nothing(line: bytes) -> None:
-    accounts = parse(line)
-    assert accounts.passwords == {}
-    assert accounts.problems == ()
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b"../alice x", "'../alice' cannot be a user name"),
-        (b".mailserver x", "'.mailserver' cannot be a user name"),
-        (b".. x", "'..' cannot be a user name"),
-        (b". x", "'.' cannot be a user name"),
-        (b"/etc x", "cannot be a user name"),
-        (b"a/b x", "cannot be a user name"),
-        (b"a\\b x", "cannot be a user name"),
-        (b"-rf x", "cannot be a user name"),
-        (b"+a x", "cannot be a user name"),
-        (b"alice@mailserver x", "cannot be a user name"),
-        (b"alice:x", "cannot be a user name"),
-        (b"al\0ice x", "'al\\x00ice' cannot be a user name"),
-        (b"al\x1b[2Jice x", "'al\\x1b[2Jice' cannot be a user name"),
-        (b"\xc3\xa4lice x", "'\\xe4lice' cannot be a user name"),
-        (b"\xd9\xa3 x", "cannot be a user name"),  # a digit, but not of ours
-        (b"a" * 65 + b" x", "cannot be a user name"),
-        (b"alice", "alice has no password"),
-        (b"alice ", "alice has no password"),
-        (b"alice x\0y", "the password of alice has a control character"),
-        (b"alice x\ty", "the password of alice has a control character"),
-        (b"alice x\x1by", "the password of alice has a control character"),
-        (b"alice x\rbob y", "the password of alice has a control character"),
-        (b"\xc2\xa0", "'\\xa0' cannot be a user name"),
-        (b"alice\xc2\xa0x", "cannot be a user name"),
-        (b"al\xffice x", "is not UTF-8"),
-        (b"alice \xff", "is not UTF-8"),
-    ],
-)
-def test_a_line_that_cannot_be_used_has_its_number(line: bytes, problem: str) -> None:
-    accounts = parse(b"one 1\n\n" + line + b"\ntwo 2\n")
-    assert accounts.passwords == {"one": "1", "two": "2"}
-    [said] = accounts.problems
-    assert said.startswith("line 3")
-    assert problem in said
-    assert said.isprintable()
-
-
-def test_no_password_is_ever_said() -> None:
-    [problem] = parse(b"alice secret\tpassword").problems
-    assert "secret" not in problem
-
-
-def test_the_first_of_two_counts() -> None:
-    accounts = parse(b"alice one\nALICE two\nalice three\n")
-    assert accounts.passwords == {"alice": "one"}
-    assert accounts.problems == (
-        "line 2: ALICE is there twice; the first one counts",
-        "line 3: alice is there twice; the first one counts",
-    )
-
-
-def test_a_file_from_another_system() -> None:
-    accounts = parse(b"\xef\xbb\xbf# users\r\nalice a b\r\n\r\nbob c\r\n")
-    assert accounts.passwords == {"alice": "a b", "bob": "c"}
-    assert accounts.problems == ()
-
-
-@settings(max_examples=500 * MORE, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            [b"..", b"/", b".", b" ", b"\0", b"a", b"\\", b"\n", b"~", b"\t", b"\xc2\xa0"]
-        )
-        | st.binary(max_size=3)
-    ).map(b"".join)
-)
-def test_no_name_leads_out_of_the_data_folder(octets: bytes) -> None:
-    accounts = parse(octets)
-    for name in accounts.passwords:
-        assert os.path.normpath(os.path.join("/data", name)) == f"/data/{name}"
-        assert os.path.basename(name) == name
-        assert not name.startswith(".")
-        assert name.isascii()
-        assert name.isprintable()
-        assert len(name) <= 64
-    assert len(accounts.names) == len(accounts.passwords)
-    assert all(problem.isprintable() for problem in accounts.problems)
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -314,3 +201,174 @@ def test_a_clear_password(users: UsersFile) -> None:
     assert users.clear_password("ALICE") == "wonder land"
     assert users.clear_password("carol") is None
     assert users.clear_password("postmaster") is None
+
+
+# -- hashed passwords ----------------------------------------------------------
+
+HERE, THERE = "192.0.2.1", "198.51.100.7"
+SECRET = credential.from_password("secret")
+OTHER = credential.from_password("other")
+
+
+class Work:
+    """Calls that take long, counted, in a thread; the clock stands still."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.now = 1000.0
+        self.pool = ThreadPoolExecutor(2)
+
+    def clock(self) -> float:
+        return self.now
+
+    def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
+        self.calls += 1
+        return asyncio.get_running_loop().run_in_executor(self.pool, call)
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.pool.shutdown()
+
+
+@pytest.fixture
+def hashed(path: Path, work: Work) -> UsersFile:
+    """alice is hashed, bob is not."""
+    path.write_text(f"alice {credential.write(SECRET)}\nbob builder\n")
+    return UsersFile(path.parent, work, work.clock)
+
+
+def test_a_hashed_password_is_hashed_once(hashed: UsersFile, work: Work) -> None:
+    for _ in range(5):
+        assert check(hashed, "ALICE", "secret") == "alice"
+    assert work.calls == 1
+    work.now += checking.REMEMBER_SECONDS + 1
+    assert check(hashed, "alice", "secret") == "alice"
+    assert work.calls == 2
+
+
+def test_a_new_password_ends_the_old_one_at_once(hashed: UsersFile, path: Path) -> None:
+    assert check(hashed, "alice", "secret") == "alice"
+    path.write_text(f"alice {credential.write(OTHER)}\n")
+    assert check(hashed, "alice", "secret") is None
+    assert check(hashed, "alice", "other") == "alice"
+    path.write_text("bob builder\n")
+    assert check(hashed, "alice", "other") is None
+
+
+def test_a_remembered_password_is_not_another_users(hashed: UsersFile, path: Path) -> None:
+    """As in Dovecot's CVE-2025-30189."""
+    path.write_text(f"alice {credential.write(SECRET)}\nbob {credential.write(OTHER)}\n")
+    assert check(hashed, "alice", "secret") == "alice"
+    assert check(hashed, "bob", "secret") is None
+    assert check(hashed, "carol", "secret") is None
+
+
+@pytest.mark.parametrize("user", ["alice", "bob", "carol", ""])
+def test_a_wrong_password_costs_the_same_for_all(
+    hashed: UsersFile, work: Work, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[Hashed] = []
+    verify = credential.is_password
+    monkeypatch.setattr(
+        credential, "is_password", lambda kept, word: checked.append(kept) or verify(kept, word)
+    )
+    assert check(hashed, user, "wrong") is None
+    assert work.calls == 1
+    [kept] = checked
+    assert kept.argon2.split("$")[:4] == NOBODY.argon2.split("$")[:4]
+
+
+def test_many_guesses_at_once_are_no_more_than_many_guesses(path: Path, work: Work) -> None:
+    path.write_text(f"alice {credential.write(SECRET)}\n")
+    users = UsersFile(path.parent, work, work.clock, Failures(of_account=3, of_address=50))
+
+    async def story() -> list[CheckResult]:
+        guesses = (users.check("alice", f"guess {n}", HERE) for n in range(40))
+        return list(await asyncio.gather(*guesses))
+
+    results = asyncio.run(story())
+    assert work.calls == 3
+    assert [result.wait > 0 for result in results] == [False] * 3 + [True] * 37
+    assert asyncio.run(users.check("alice", "secret", HERE)).wait > 0
+    assert asyncio.run(users.check("alice", "secret", THERE)).user == "alice"
+
+
+def test_many_logins_at_once_are_hashed_once(hashed: UsersFile, work: Work) -> None:
+    async def story() -> list[CheckResult]:
+        return list(
+            await asyncio.gather(*(hashed.check("alice", "secret", HERE) for _ in range(40)))
+        )
+
+    assert {result.user for result in asyncio.run(story())} == {"alice"}
+    assert work.calls == 1
+
+
+def test_too_many_who_wait(hashed: UsersFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "QUEUE", 3)
+
+    async def story() -> list[CheckResult]:
+        guesses = (hashed.check(f"user{n}", "guess", f"192.0.2.{n}") for n in range(5))
+        return list(await asyncio.gather(*guesses))
+
+    waits = [result.wait for result in asyncio.run(story())]
+    assert sorted(waits) == [0.0, 0.0, 0.0, 2.0, 2.0]
+    assert check(hashed, "alice", "secret") == "alice"
+
+
+def test_where_nobody_is_hashed_nothing_is(path: Path, work: Work) -> None:
+    path.write_text("bob builder\n")
+    users = UsersFile(path.parent, work, work.clock)
+    assert check(users, "carol", "x") is None
+    assert check(users, "bob", "x") is None
+    assert check(users, "bob", "builder") == "bob"
+    assert work.calls == 0
+
+
+def test_keys_that_are_kept(hashed: UsersFile, path: Path, work: Work) -> None:
+    assert asyncio.run(hashed.scram_keys("ALICE")) == SECRET.keys
+    asyncio.run(hashed.scram_keys("bob"))
+    asyncio.run(hashed.scram_keys("carol"))
+    assert work.calls == 3  # the same for each
+    path.write_text(
+        f"alice {credential.write(SECRET)}\ndave {credential.write(Hashed(SECRET.argon2, None))}\n"
+    )
+    assert asyncio.run(hashed.scram_keys("alice")) == SECRET.keys
+    unknown = asyncio.run(hashed.scram_keys("dave"))
+    assert (len(unknown.salt), unknown.iterations) == (16, SCRAM_ITERATIONS)
+    assert work.calls == 3
+
+
+def test_a_hashed_password_cannot_be_had(hashed: UsersFile) -> None:
+    assert hashed.clear_password("alice") is None
+    assert hashed.clear_password("bob") == "builder"
+
+
+def test_servers_over_one_folder_give_the_same_false_salts(hashed: UsersFile, path: Path) -> None:
+    other = UsersFile(path.parent)
+    salts = {asyncio.run(users.scram_keys("carol")).salt for users in (hashed, other)}
+    assert len(salts) == 1
+    assert (path.parent / ".mailserver" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, 0), (0o640, 1), (0o604, 1)])
+def test_a_file_that_others_can_read(
+    path: Path, caplog: pytest.LogCaptureFixture, mode: int, said: int
+) -> None:
+    path.write_text("bob builder\n")
+    path.chmod(mode)
+    UsersFile(path.parent).find("bob")
+    assert len([m for m in caplog.messages if "can be read by others" in m]) == said
+
+
+def test_no_password_is_ever_logged(
+    hashed: UsersFile, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path.write_text("alice {ARGON2ID}topsecret\nbob top\tsecret\n-x topsecret\nbob topsecret\n")
+    check(hashed, "alice", "topsecret")
+    assert len(caplog.messages) >= 4
+    assert "topsecret" not in caplog.text
+    assert "top\\tsecret" not in caplog.text
