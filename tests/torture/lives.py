@@ -20,6 +20,7 @@ from tests.torture.reading import by_maildrop
 
 from mailserver.message.verdict import Kind
 from mailserver.store.base import Delivery, Deposit, MailboxUnusable, MaildropInUse
+from mailserver.store.check import check
 from mailserver.store.files import FileStore
 
 Tell = Callable[[bytes], None]
@@ -218,3 +219,8 @@ def look(world: World, judge: oracle.Oracle, *, without_index: bool) -> None:
             judge.hear(line)
             world.tell(line)
         store.close()
+    for report in check(str(world.data), time.time()):
+        if not report.clean:
+            raise oracle.Violation(
+                f"mailadmin check, {report.user}: {list(map(str, report.problems))}"
+            )

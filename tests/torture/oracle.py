@@ -119,15 +119,19 @@ class Oracle:
         return sorted(self._states)
 
     def judge(self, user: str, found: Sequence[Found]) -> None:
-        """Raises Violation."""
+        """What POP3 shows. Raises Violation."""
+        self.judge_copies(user, [mail.fingerprint for mail in found])
+        self._judge_ids(user, found)
+
+    def judge_copies(self, user: str, fingerprints: Iterable[str]) -> None:
+        """What is in the mailbox. Raises Violation."""
         states = self._states[user]
-        count = Counter(mail.fingerprint for mail in found)
+        count = Counter(fingerprints)
         if foreign := count.keys() - states.keys():
             raise Violation(f"{user}: {len(foreign)} torn or not theirs: {sorted(foreign)}")
         for one, state in states.items():
             if count[one] not in _LEGAL[state]:
                 raise Violation(f"{user}: {one}, {state.value}, is there {count[one]} times")
-        self._judge_ids(user, found)
 
     def _judge_ids(self, user: str, found: Sequence[Found]) -> None:
         if len({mail.unique_id for mail in found}) < len(found):

@@ -19,8 +19,8 @@ def by_maildrop(store: MailStore, user: str) -> list[Found]:
     return [Found(mail.unique_id, fingerprint(mail.content)) for mail in post.read(store, user)]
 
 
-def by_python(data: Path, user: str) -> list[str]:
-    """Fingerprints, as any program sees the file."""
+def by_python(data: Path, user: str) -> list[bytes]:
+    """Contents as POP3 would send them, as any program sees the file."""
     path = data / user / "mymailbox"
     if not path.exists():
         return []
@@ -29,13 +29,13 @@ def by_python(data: Path, user: str) -> list[str]:
         contents = [_QUOTED.sub(b"", box.get_bytes(key)) for key in box.iterkeys()]
     finally:
         box.close()
-    return [fingerprint(content.replace(b"\n", b"\r\n")) for content in contents]
+    return [content.replace(b"\n", b"\r\n") for content in contents]
 
 
 def both(store: MailStore, data: Path, user: str) -> list[Found]:
     """They must see the same. Raises Violation."""
     ours = by_maildrop(store, user)
-    theirs = by_python(data, user)
+    theirs = list(map(fingerprint, by_python(data, user)))
     if [mail.fingerprint for mail in ours] != theirs:
         raise Violation(f"{user}: POP3 shows {len(ours)} messages, Python's mailbox {len(theirs)}")
     return ours
