@@ -34,6 +34,7 @@ LEVEL = {
     "relay": 3,
     "net": 4,
     "settings": 5,
+    "admin": 5,
     "app": 5,
     "workers": 5,
     "health": 5,

@@ -33,7 +33,7 @@ OWN_FOLDER, SECRET = ".mailserver", "secret"
 _POSTMASTER = "postmaster"
 _BUSY_SECONDS = 2.0
 
-_Version = tuple[int, int, int]
+Version = tuple[int, int, int]
 
 
 class AccountsUnusable(Exception):
@@ -55,7 +55,7 @@ class UsersFile:
         seconds."""
         self._path = find_file(data)
         self._name = str(self._path)  # looking at the file by its name is twice as fast
-        self._version: _Version | None = None
+        self._version: Version | None = None
         self._users = UsersList()
         self._in_thread = in_thread or HashingThreads()
         self._checking = Checking(self._in_thread, clock)
@@ -126,7 +126,7 @@ class UsersFile:
     def _current(self) -> UsersList:
         try:
             found = os.stat(self._name)
-            if _version(found) != self._version:
+            if version_of(found) != self._version:
                 self._read(found)
         except OSError as error:
             if self._version is not None:  # say it once
@@ -137,7 +137,7 @@ class UsersFile:
     def _read(self, found: os.stat_result) -> None:
         octets = read_file(self._path, found)
         # a file that changes while it is read is read again at the next look
-        self._version = _version(found)
+        self._version = version_of(found)
         self._users = parse(octets)
         for problem in self._users.problems:
             log.warning("%s: %s", self._path, problem)
@@ -163,7 +163,8 @@ def read_file(path: Path, found: os.stat_result) -> bytes:
     return path.read_bytes()
 
 
-def _version(found: os.stat_result) -> _Version:
+def version_of(found: os.stat_result) -> Version:
+    """Differs when the file has changed."""
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

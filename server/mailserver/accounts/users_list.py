@@ -14,6 +14,7 @@ from mailserver.accounts.credential import Clear, Credential, Hashed, Unreadable
 
 # The name is also the name of the user's folder, so it can be nothing but a plain name.
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}")
+NAME_RULE = "letters, digits and . _ + - only, at most 64, a letter or digit first"
 _GAP = re.compile(r"[ \t]+")
 
 
@@ -79,9 +80,6 @@ def _read(name: str, text: str) -> Credential:
 
 def _check(name: str, names: dict[str, str]) -> None:
     if not is_user_name(name):
-        raise Unreadable(
-            f"{name[:80]!a} cannot be a user name: "
-            "letters, digits and . _ + - only, at most 64, a letter or digit first"
-        )
+        raise Unreadable(f"{name[:80]!a} cannot be a user name: {NAME_RULE}")
     if name.lower() in names:
         raise Unreadable(f"{name} is there twice; the first one counts")
