@@ -65,14 +65,29 @@ def mail_domain(server: Server) -> str:
 
 def send(server: Server, draft: compose.Draft, account: Account | None = None) -> Receipt:
     """Make the message and hand it over. Raises Unreachable (Unsafe too) or NotSent."""
-    message_id = make_msgid(domain=draft.sender.rpartition("@")[2]).strip("<>")
-    message = compose.to_message(draft, datetime.now().astimezone(), message_id)
-    login = (account.user, account.password) if account else None
-    receipt = outgoing.send(
-        server.host, server.smtp_port, server.link, draft.sender, draft.envelope, message, login
-    )
+    receipt = send_content(server, draft.sender, draft.envelope, message_of(draft), account)
     server.state.meet({address: address for address in draft.envelope})
     return receipt
+
+
+def message_of(draft: compose.Draft) -> bytes:
+    """The message as it goes over the wire, with the time and a new id."""
+    message_id = make_msgid(domain=draft.sender.rpartition("@")[2]).strip("<>")
+    return compose.to_message(draft, datetime.now().astimezone(), message_id)
+
+
+def send_content(
+    server: Server,
+    sender: str,
+    recipients: tuple[str, ...],
+    content: bytes,
+    account: Account | None = None,
+) -> Receipt:
+    """Hand over a message with CRLF line ends. Raises Unreachable (Unsafe too) or NotSent."""
+    login = (account.user, account.password) if account else None
+    return outgoing.send(
+        server.host, server.smtp_port, server.link, sender, recipients, content, login
+    )
 
 
 def fingerprint(server: Server, port: int) -> str:

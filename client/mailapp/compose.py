@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ipaddress
 import quopri
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
+from urllib.parse import quote
 
 MAX_SUBJECT_CHARACTERS = 50
 MAX_RECIPIENTS = 100  # RFC 5321 4.5.3.1.8: what every server takes
@@ -19,6 +23,7 @@ _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")  # RFC 5322 3.2.3
 _LABEL = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )  # RFC 5321 4.1.2, RFC 1035 2.3.4
+_FOLD = ",\r\n "
 _SHAPE = "it has to be username@domain_name"
 
 
@@ -132,19 +137,60 @@ def _refuse_broken_text(text: str) -> None:
 
 def to_message(draft: Draft, now: datetime, message_id: str) -> bytes:
     """The message with CRLF line ends. `now` knows its zone; `message_id` is without <>."""
-    encoding, body = _encoded_body(draft.body)
-    fields = (
+    fields = [
         ("From", draft.sender),
-        ("To", ",\r\n ".join(draft.recipients)),
+        ("To", _FOLD.join(draft.recipients) or "undisclosed-recipients:;"),
+        ("Cc", _FOLD.join(draft.cc)),
         ("Subject", _encoded_subject(draft.subject)),
         ("Date", format_datetime(now)),
         ("Message-ID", f"<{message_id}>"),
+        ("In-Reply-To", draft.in_reply_to),
+        ("References", "\r\n ".join(draft.references)),
         ("MIME-Version", "1.0"),
+    ]
+    header = _lines((name, value) for name, value in fields if value or name == "Subject")
+    text = _text_part(draft.body)
+    if not draft.attachments:
+        return header + text
+    boundary = "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:30]
+    parts = [text, *map(_attached_part, draft.attachments)]
+    body = b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), part) for part in parts)
+    kind = _lines([("Content-Type", f'multipart/mixed; boundary="{boundary}"')])
+    return b"%s%s\r\n%s--%s--\r\n" % (header, kind, body, boundary.encode())
+
+
+def _lines(fields: Iterable[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
+
+
+def _text_part(lines: tuple[str, ...]) -> bytes:
+    encoding, body = _encoded_body(lines)
+    fields = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Transfer-Encoding", encoding),
-    )
-    header = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return header.encode("ascii") + b"\r\n" + body
+    ]
+    return _lines(fields) + b"\r\n" + body
+
+
+def _attached_part(attachment: Attachment) -> bytes:
+    """Base64; a message that is passed on goes as it is (RFC 2046 5.2.1)."""
+    fields = [("Content-Type", attachment.content_type)]
+    if attachment.name:
+        fields.append(("Content-Disposition", f"attachment; {_file_name(attachment.name)}"))
+    if attachment.content_type == "message/rfc822":
+        content = attachment.content
+        fields.append(("Content-Transfer-Encoding", "7bit" if content.isascii() else "8bit"))
+    else:
+        content = base64.encodebytes(attachment.content).replace(b"\n", b"\r\n")
+        fields.append(("Content-Transfer-Encoding", "base64"))
+    return _lines(fields) + b"\r\n" + content
+
+
+def _file_name(name: str) -> str:
+    """A parameter (RFC 2183 2.3), or an extended one (RFC 2231 4)."""
+    if re.fullmatch(r"[A-Za-z0-9 !#$&+.^_`{|}~()@,;=\[\]-]+", name):
+        return f'filename="{name}"'
+    return "filename*=utf-8''" + quote(name, safe="")
 
 
 def _encoded_subject(text: str) -> str:

@@ -47,9 +47,13 @@ def parts_to_show(parts: list[Part]) -> list[int]:
 
 def text_of(message: BinaryIO, part: Part) -> Iterator[str]:
     """The part's text in chunks, with newlines only."""
-    octets = _transfer_decoded(_octets(message, part), part.encoding)
-    text = _newlines(_characters(octets, part.charset))
+    text = _newlines(_characters(octets_of(message, part), part.charset))
     return _plain(text) if part.content_type == "text/html" else text
+
+
+def octets_of(message: BinaryIO, part: Part) -> Iterable[bytes]:
+    """The part's octets in chunks, its transfer encoding undone."""
+    return _transfer_decoded(_octets(message, part), part.encoding)
 
 
 def decoded_size(part: Part) -> int:

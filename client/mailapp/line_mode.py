@@ -5,7 +5,7 @@ It is complete: a person on any terminal, a screen reader and a pipe use the sam
 
 from __future__ import annotations
 
-from mailapp import actions
+from mailapp import actions, exits
 from mailapp.actions import Account, Server
 from mailapp.mailbox import Farewell, Mailbox
 from mailapp.manage_mail import ManageMail
@@ -25,17 +25,25 @@ from mailapp.terminal import EndOfInput, Terminal
 
 OPTIONS = ("Manage Mail", "Send Mail", "Quit")
 MAX_LOGINS = 3
-EXIT_OK = 0
-EXIT_NO_PERMISSION = 77  # sysexits: EX_NOPERM
-EXIT_INTERRUPTED = 130
 
 
 class LineMode:
     """One run of the client."""
 
-    def __init__(self, terminal: Terminal, server: Server) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        server: Server,
+        user: str = "",
+        account: Account | None = None,
+        address: str = "",
+    ) -> None:
+        """What is known already of user, account and address is not asked for."""
         self._terminal = terminal
         self._server = server
+        self._user = user
+        self._given = account
+        self._address = address
         self._account: Account | None = None
         self._domain: str | None = None
         self._outbox = Outbox()
@@ -44,15 +52,15 @@ class LineMode:
         """The whole conversation; returns the exit code. Raises OutputClosed."""
         try:
             if self._sign_in() is None:
-                return EXIT_NO_PERMISSION
+                return exits.NO_PERMISSION
             while (choice := self._choose()) != "Quit":
                 self._act(choice)
         except EndOfInput:
             pass
         except KeyboardInterrupt:
             self._say("")
-            return EXIT_INTERRUPTED
-        return EXIT_OK
+            return exits.INTERRUPTED
+        return exits.OK
 
     def _say(self, line: str) -> None:
         self._terminal.write(line + "\n")
@@ -60,14 +68,16 @@ class LineMode:
     def _sign_in(self) -> Account | None:
         """Ask who it is until the server agrees; None after too many wrong passwords."""
         for _ in range(MAX_LOGINS):
-            user = self._terminal.read_line("User name: ").strip()
-            password = self._terminal.read_secret("Password: ")
-            account = Account(user, password)
+            account, self._given = self._given or self._ask_who(), None
             if self._is_accepted(account):
                 self._account = account
                 return account
         self._say("Too many wrong passwords.")
         return None
+
+    def _ask_who(self) -> Account:
+        user = self._user or self._terminal.read_line("User name: ").strip()
+        return Account(user, self._terminal.read_secret("Password: "))
 
     def _is_accepted(self, account: Account) -> bool:
         """Log in and out. A server that cannot say is no reason to ask again."""
@@ -142,7 +152,7 @@ class LineMode:
     def _send_mail(self, account: Account) -> None:
         if self._domain is None:
             self._domain = actions.mail_domain(self._server)
-        own_address = f"{account.user}@{self._domain}" if self._domain else ""
+        own_address = self._address or (f"{account.user}@{self._domain}" if self._domain else "")
         SendMail(self._terminal, self._server, own_address, self._outbox).run()
 
 

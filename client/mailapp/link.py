@@ -163,5 +163,13 @@ def _context(ca_file: str, is_verified: bool) -> ssl.SSLContext:
 
 
 def _fingerprint(connection: ssl.SSLSocket) -> str:
-    digest = hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
-    return f"SHA256:{digest}"
+    certificate = connection.getpeercert(binary_form=True) or b""
+    return hashlib.sha256(certificate).digest().hex(":").upper()
+
+
+def shown_fingerprint(text: str) -> str:
+    """`AB:CD:…` of any way to write a SHA-256 in hexadecimal. Raises ValueError."""
+    digest = bytes.fromhex(text.lower().removeprefix("sha256:").replace(":", ""))
+    if len(digest) != hashlib.sha256().digest_size:
+        raise ValueError("a SHA-256 fingerprint has 64 hexadecimal digits")
+    return digest.hex(":").upper()

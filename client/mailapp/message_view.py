@@ -43,6 +43,13 @@ def pieces(message: Message) -> Iterator[str]:
         yield f"\n(This message has more than {MAX_PARTS:,} parts; the rest is not shown.)\n"
 
 
+def body(message: Message) -> Iterator[str]:
+    """The text alone, in chunks: what a reply quotes. Not yet `visible`."""
+    parts = message.structure.parts
+    for at in content.parts_to_show(parts):
+        yield from _whole_lines(content.text_of(message.content, parts[at]))
+
+
 def _embedded_messages(parts: list[Part]) -> list[int]:
     """For each part the message it is in: 0 is the message itself, others are attached ones."""
     found: list[int] = []

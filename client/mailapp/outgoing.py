@@ -109,7 +109,7 @@ def send(
     with _session(host, port, link) as smtp:
         if login:
             _sign_in(smtp, *login)
-        answers = _envelope(smtp, sender, recipients, len(message))
+        answers = _envelope(smtp, sender, recipients, _parameters(smtp, message))
         text = _mail_data(smtp, message)
         return Receipt(answers, text, smtp.is_encrypted)
 
@@ -142,11 +142,20 @@ def _sign_in(smtp: SmtpWire, user: str, password: str) -> None:
         raise NotSent([replace(problem, is_login=True)]) from error
 
 
+def _parameters(smtp: SmtpWire, message: bytes) -> str:
+    """What MAIL says of the message: SIZE (RFC 1870 4), BODY (RFC 6152 2)."""
+    size = f" SIZE={len(message)}" if smtp.has_extn("size") else ""
+    if message.isascii():
+        return size
+    if not smtp.has_extn("8bitmime"):
+        raise NotSent([Problem("the server takes no 8-bit mail, and this is some", code=554)])
+    return f"{size} BODY=8BITMIME"
+
+
 def _envelope(
-    smtp: SmtpWire, sender: str, recipients: Sequence[str], octets: int
+    smtp: SmtpWire, sender: str, recipients: Sequence[str], parameters: str
 ) -> tuple[Answer, ...]:
-    size = f" SIZE={octets}" if smtp.has_extn("size") else ""  # RFC 1870 4
-    code, text = smtp.docmd("MAIL", f"FROM:<{sender}>{size}")
+    code, text = smtp.docmd("MAIL", f"FROM:<{sender}>{parameters}")
     if code != 250:
         raise NotSent([_refusal(f"the sender {sender} was refused", code, text)])
     smtp.trace.state = "transaction"

@@ -29,13 +29,12 @@ def people(text: str) -> list[Person]:
     """The mailboxes of a field as it stands there: unfolded, its encoded words not decoded."""
     found: list[Person] = []
     reader = _Reader()
-    for character in text + ",":
-        person = reader.take(character)
-        if person is not None and (person.address or person.name):
-            found.append(person)
+    for character in text:
+        if reader.ends_before(character):
+            found += reader.taken()
             if len(found) >= MAX_PEOPLE:
-                break
-    return found
+                return found
+    return [*found, *reader.taken()]
 
 
 class _Reader:
@@ -48,8 +47,8 @@ class _Reader:
         self._depth = 0  # of comments
         self._is_quoted = self._is_escaped = False
 
-    def take(self, character: str) -> Person | None:
-        """A mailbox, when this character ends one."""
+    def ends_before(self, character: str) -> bool:
+        """Take the character; true when it ends the mailbox at hand."""
         if self._is_escaped or character == "\\":
             self._is_escaped = not self._is_escaped
             if not self._is_escaped and not self._depth:
@@ -66,29 +65,36 @@ class _Reader:
                 self._keep(character)
         else:
             return self._outside(character)
-        return None
+        return False
 
-    def _outside(self, character: str) -> Person | None:
-        if character == "<" and self._inside is None:
+    def _outside(self, character: str) -> bool:
+        is_inside = self._inside is not None
+        if character == "<" and not is_inside:
             self._inside = []
-        elif character == ">" and self._inside is not None:
-            self._route, self._inside = "".join(self._inside).strip(), None
-        elif character in ",;" and self._inside is None:
-            return self._end()
-        elif character == ":" and self._inside is None:
+        elif character == ">" and is_inside:
+            self._close()
+        elif character in ",;" and not is_inside:
+            return True
+        elif character == ":" and not is_inside:
             self._words.clear()  # the name of a group
         else:
             self._keep(character)
-        return None
+        return False
+
+    def _close(self) -> None:
+        self._route, self._inside = "".join(self._inside or ()).strip(), None
 
     def _keep(self, character: str) -> None:
         (self._words if self._inside is None else self._inside).append(character)
 
-    def _end(self) -> Person:
+    def taken(self) -> list[Person]:
+        """The mailbox at hand, if there is one; from here on, the next."""
+        if self._inside is not None:
+            self._close()
         words = "".join(self._words).strip()
         person = Person(decode_words(words), self._route) if self._route else Person("", words)
         self.__init__()  # type: ignore[misc]
-        return person
+        return [person] if person.address else []
 
 
 def first_sender(headers: Headers) -> Person:

@@ -96,6 +96,15 @@ def client_command() -> list[str]:
     return CLIENT
 
 
+@pytest.fixture
+def homes(tmp_path: Path) -> dict[str, str]:
+    """Where the client keeps what it remembers: for this test alone."""
+    return {
+        "XDG_STATE_HOME": str(tmp_path / "client" / "state"),
+        "XDG_CONFIG_HOME": str(tmp_path / "client" / "config"),
+    }
+
+
 @dataclass
 class Talk:
     """What the client wrote, and how it ended."""
@@ -109,7 +118,7 @@ Pipe = Callable[..., Talk]
 
 
 @pytest.fixture
-def pipe(mailserver: MailServer) -> Pipe:
+def pipe(mailserver: MailServer, homes: dict[str, str]) -> Pipe:
     """Run the client with these lines from a pipe."""
 
     def run(*lines: str | bytes, env: dict[str, str] | None = None) -> Talk:
@@ -121,7 +130,7 @@ def pipe(mailserver: MailServer) -> Pipe:
             capture_output=True,
             timeout=50,
             check=False,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **homes, **(env or {})},
         )
         return Talk(done.stdout.decode(errors="replace"), done.stderr.decode(), done.returncode)
 
@@ -132,7 +141,7 @@ Terminal = Callable[[], "pexpect.spawn[str]"]
 
 
 @pytest.fixture
-def terminal(mailserver: MailServer) -> Iterator[Terminal]:
+def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal]:
     """Run the client in a terminal of 80x24."""
     running: list[pexpect.spawn[str]] = []
 
@@ -145,7 +154,7 @@ def terminal(mailserver: MailServer) -> Iterator[Terminal]:
                 encoding="utf-8",
                 timeout=20,
                 dimensions=(24, 80),
-                env={**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"},
+                env={**os.environ, **homes, "TERM": "xterm", "LANG": "C.UTF-8"},
             )
         )
         return running[-1]

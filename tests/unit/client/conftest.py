@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-Step = bytes | str  # octets to send, or the line that has to come
+# Octets to send, the line that has to come, or the context with which TLS begins.
+Step = bytes | str | ssl.SSLContext
 
 
 class ScriptedPeer:
@@ -26,11 +35,24 @@ class ScriptedPeer:
     def _serve(self, scripts: Sequence[Sequence[Step]]) -> None:
         for script in scripts:
             connection, _ = self._listener.accept()
-            with connection, connection.makefile("rb") as lines:
-                for step in script:
-                    if not self._play(step, connection, lines.readline):
-                        break
+            self._perform(script, connection)
         self._listener.close()
+
+    def _perform(self, script: Sequence[Step], connection: socket.socket) -> None:
+        lines = connection.makefile("rb")
+        try:
+            for step in script:
+                if isinstance(step, ssl.SSLContext):
+                    lines.close()
+                    connection = step.wrap_socket(connection, server_side=True)
+                    lines = connection.makefile("rb")
+                elif not self._play(step, connection, lines.readline):
+                    break
+        except OSError:
+            pass  # the client did not like what it saw
+        finally:
+            lines.close()
+            connection.close()
 
     def _play(self, step: Step, connection: socket.socket, read_line: Callable[[], bytes]) -> bool:
         try:
@@ -64,7 +86,7 @@ def peer() -> Iterator[Callable[..., ScriptedPeer]]:
     peers: list[ScriptedPeer] = []
 
     def start(*steps: Step | Sequence[Step]) -> ScriptedPeer:
-        is_one = all(isinstance(step, (bytes, str)) for step in steps)
+        is_one = all(not isinstance(step, (list, tuple)) for step in steps)
         peers.append(ScriptedPeer([steps] if is_one else steps))  # type: ignore[arg-type,list-item]
         return peers[-1]
 
@@ -86,3 +108,42 @@ def login() -> list[Step]:
         "STAT",
         b"+OK 3 300\r\n",
     ]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A self-signed one for `localhost` and 127.0.0.1, and a server's context with it."""
+
+    pem: Path
+    fingerprint: str
+    context: ssl.SSLContext
+
+
+@pytest.fixture(scope="session")
+def new_certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Certificate]:
+    """Call for another one."""
+
+    def make() -> Certificate:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.UTC)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        pem = tmp_path_factory.mktemp("tls") / "cert.pem"
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        pem.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        return Certificate(pem, certificate.fingerprint(hashes.SHA256()).hex(":").upper(), context)
+
+    return make

@@ -1,0 +1,1 @@
+"""The client driven by a script: verbs, JSON, exit statuses."""
