@@ -147,7 +147,7 @@ def test_every_argument_is_told(command: str, capsys: pytest.CaptureFixture[str]
     assert missing_arguments((DOCS / "settings.md").read_text(), command, usage) == set()
 
 
-GOOD = ("yes", "`smtp/states.py:TABLE`, `smtp/session.py:Limits.errors`", "`test_docs.py::GOOD`")
+GOOD = ("yes", "`smtp/states.py:TABLE`, `smtp/service.py:Limits.errors`", "`test_docs.py::GOOD`")
 HEAD = "| RFC | status | code | test |\n|---|---|---|---|\n"
 
 
@@ -157,7 +157,7 @@ HEAD = "| RFC | status | code | test |\n|---|---|---|---|\n"
         (0, "perhaps"),
         (1, "`smtp/stats.py`"),
         (1, "`smtp/states.py:TABEL`"),
-        (1, "`smtp/session.py:Limits.mistakes`"),
+        (1, "`smtp/service.py:Limits.mistakes`"),
         (1, "`smtp/states.py:TABLE`, `smtp/states.py:`"),
         (1, "smtp/states.py"),
         (1, "`smtp`"),

@@ -29,7 +29,7 @@ from mailserver.observe import log
 from mailserver.pop3 import replies as pop3_replies
 from mailserver.settings import Settings
 from mailserver.smtp import replies as smtp_replies
-from mailserver.smtp.session import Limits
+from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
 from mailserver.store.files import OPEN_MAILBOXES, FileStore
@@ -63,6 +63,7 @@ def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThr
     limits = Limits(
         chosen.limits.message_limit, chosen.limits.recipient_limit, chosen.limits.error_limit
     )
+    service = Service(limits)
     times = chosen.times
     timeouts = smtp_driver.Timeouts(
         command=times.command_timeout,
@@ -72,7 +73,7 @@ def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThr
     )
     own_name = chosen.listening.domains[0]
     serve: Serve = lambda stream: smtp_driver.SmtpDriver(  # noqa: E731
-        stream, own_name, limits, timeouts, reception, threads
+        stream, own_name, service, timeouts, reception, threads
     ).run()
     refusal = smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False)
     return Listener(serve, chosen.limits.connections, refusal)

@@ -7,7 +7,8 @@ reader, after a few facts and before a few consequences:
     protocol: smtp                     or pop3; decides the default of `users`
     users: alice wonderland, bob x y   name and password, as in users.txt (default: see USERS)
     domain: mailserver                 of the server (default)
-    limits: recipients=2               of smtp.session.Limits
+    limits: recipients=2               of smtp.service.Limits
+    offers: tls, mechanisms=PLAIN X    of smtp.service.Service
     subject: 100                       limit in characters, or "none"
     setting: catch_all = "bob"         a line of mailserver.toml; may be repeated
     locked: alice                      another POP3 session has this maildrop
@@ -28,7 +29,8 @@ reader, after a few facts and before a few consequences:
 
 Each `C:` and `S:` line ends with CRLF. In `C:` lines and messages a backslash begins an octet that
 cannot be seen: \\r \\n \\t \\0 \\xff, \\\\ for itself, and \\- at the end of a line for "no CRLF".
-{3*ab} repeats. In `S:` lines {unique-id} stands for any unique id (RFC 1939 7).
+{3*ab} repeats. In `S:` lines {unique-id} stands for any unique id (RFC 1939 7), and the line
+{extensions} for lines of the reply to EHLO.
 """
 
 from __future__ import annotations
@@ -37,13 +39,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from mailserver.smtp.service import Limits, Service
 
 FOLDER = Path(__file__).parent
 USERS = "alice wonderland, bob builder"
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|(.))|\{(\d+)\*([^}]*)\}")
 _SINGLE = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", "-": ""}
-_UNIQUE_ID = "{unique-id}"
+_WILD = {"{unique-id}": rb"[!-~]{1,70}", "{extensions}\r\n": rb"(?:250-[A-Z0-9][ -~]*\r\n)+"}
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Dialog:
     domain: str = "mailserver"
     users: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    offers: dict[str, Any] = field(default_factory=dict)
     subject: int | None = 100
     settings: list[str] = field(default_factory=list)
     locked: str = ""
@@ -63,15 +69,21 @@ class Dialog:
     client: bytes = b""
     """All that the client says."""
     server: bytes = b""
-    """All that the server says, with {unique-id} as it stands in the file."""
+    """All that the server says, with {unique-id} and {extensions} as they stand in the file."""
     closes: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     files: dict[str, bytearray] = field(default_factory=dict)
     """Content of a mailbox file, its lines with CRLF here."""
 
+    def service(self) -> Service:
+        """What an SMTP server offers here."""
+        return Service(Limits(**self.limits), **self.offers)
+
     def says(self, answer: bytes) -> bool:
         """The server's octets are those of the dialog."""
-        pattern = re.escape(self.server).replace(re.escape(_UNIQUE_ID.encode()), b"[!-~]{1,70}")
+        pattern = re.escape(self.server)
+        for word, octets in _WILD.items():
+            pattern = pattern.replace(re.escape(word.encode()), octets)
         return re.fullmatch(pattern, answer, re.DOTALL) is not None
 
 
@@ -111,12 +123,12 @@ def read(path: Path) -> Dialog:
             dialog.server += line(value[1:])
         elif text == "(server closes)":
             dialog.closes = True
-        elif match := re.fullmatch(r"mailbox (\w+):", text):
+        elif match := re.fullmatch(r"mailbox (\S+):", utf8):
             block = bytearray()
             dialog.mailboxes.append((match[1], block))
-        elif match := re.fullmatch(r"(\w+)'s mymailbox:", text):
+        elif match := re.fullmatch(r"(\S+)'s mymailbox:", utf8):
             block = dialog.files[match[1]] = bytearray()
-        elif match := re.fullmatch(r"(\w+) has (\d+) messages?", text):
+        elif match := re.fullmatch(r"(\S+) has (\d+) messages?", utf8):
             dialog.counts[match[1]] = int(match[2])
         else:
             assert key in _FACTS, f"{path.name}:{number}: what is {utf8!r}?"
@@ -135,6 +147,11 @@ def _limits(value: str) -> dict[str, int]:
     return {name: int(number) for name, number in (w.split("=") for w in value.split(", "))}
 
 
+def _offers(value: str) -> dict[str, Any]:
+    offers = (offer.partition("=") for offer in value.split(", "))
+    return {name: tuple(names.split()) if names else True for name, _, names in offers}
+
+
 def _fact(name: str, convert: Callable[[str], object]) -> Callable[[Dialog, str], None]:
     return lambda dialog, value: setattr(dialog, name, convert(value))
 
@@ -144,6 +161,7 @@ _FACTS: dict[str, Callable[[Dialog, str], None]] = {
     "domain": _fact("domain", str),
     "users": _fact("users", _users),
     "limits": _fact("limits", _limits),
+    "offers": _fact("offers", _offers),
     "subject": _fact("subject", lambda value: None if value == "none" else int(value)),
     "setting": lambda dialog, value: dialog.settings.append(value),
     "locked": _fact("locked", str),

@@ -24,7 +24,7 @@ from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.pop3_driver import Pop3Driver
 from mailserver.net.smtp_driver import SmtpDriver
 from mailserver.settings import toml_file
-from mailserver.smtp.session import Limits
+from mailserver.smtp.service import Service
 from mailserver.store.base import Delivery, Deposit
 from mailserver.store.files import FileStore
 
@@ -67,7 +67,7 @@ class Machine:
         users: dict[str, str],
         *,
         domain: str = "mailserver",
-        limits: Limits | None = None,
+        service: Service | None = None,
         subject_limit: int | None = 100,
         settings: tuple[str, ...] = (),
         append: Callable[[Deposit], Awaitable[Verdict]] | None = None,
@@ -78,7 +78,7 @@ class Machine:
             users_file.write_text("".join(f"{name} {word}\n" for name, word in users.items()))
         self.data = data
         self.domain = domain
-        self.limits = limits or Limits()
+        self.service = service or Service()
         self.users = UsersFile(data, in_thread)
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
         policy = replace(policy_of(domain, settings), subject_limit=subject_limit)
@@ -114,7 +114,7 @@ class Machine:
             SmtpDriver(
                 stream,
                 self.domain,
-                self.limits,
+                self.service,
                 timeouts or smtp_driver.Timeouts(),
                 self.reception,
                 in_thread,

@@ -13,8 +13,6 @@ from tests.dialogs import dialog as dialogs
 from tests.dialogs.dialog import Dialog
 from tests.dialogs.machine import Chunks, Machine, locked
 
-from mailserver.smtp.session import Limits
-
 DIALOGS = dialogs.all_dialogs()
 Fresh = Callable[[], Path]
 
@@ -35,7 +33,7 @@ def play(dialog: Dialog, data: Path, chunks: list[bytes]) -> None:
         data,
         dialog.users,
         domain=dialog.domain,
-        limits=Limits(**dialog.limits),
+        service=dialog.service(),
         subject_limit=dialog.subject,
         settings=tuple(dialog.settings),
     )

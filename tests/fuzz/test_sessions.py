@@ -20,7 +20,7 @@ from tests.dialogs import dialog as dialogs
 from tests.dialogs.dialog import Dialog
 from tests.dialogs.machine import Machine
 
-from mailserver.smtp.session import Limits
+from mailserver.smtp.service import Limits, Service
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 USERS = {"alice": "wonderland", "bob": "builder"}
@@ -84,11 +84,11 @@ def pieces(data: bytes, places: list[int]) -> list[bytes]:
 
 
 @contextmanager
-def machine(limits: Limits | None = None) -> Iterator[Machine]:
+def machine(service: Service | None = None) -> Iterator[Machine]:
     """A MailServer with two messages for alice, in memory where there is such a place."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        made = Machine(Path(folder), USERS, limits=limits)
+        made = Machine(Path(folder), USERS, service=service)
         made.deliver("alice", b"Subject: one\r\n\r\n.\r\n..\r\ntext\r\n")
         made.deliver("alice", b"Subject: two\r\n")
         try:
@@ -125,9 +125,9 @@ def check_pop3(server: Machine, chunks: list[bytes]) -> bytes:
 @many
 @given(said(SMTP_WORDS), cuts)
 def test_smtp_answers_any_octets_by_its_grammar(data: bytes, places: list[int]) -> None:
-    with machine(Limits(message_octets=200, recipients=2)) as server:
+    with machine(Service(Limits(message_octets=200, recipients=2))) as server:
         whole = check_smtp(server, pieces(data, []))
-    with machine(Limits(message_octets=200, recipients=2)) as server:
+    with machine(Service(Limits(message_octets=200, recipients=2))) as server:
         assert check_smtp(server, pieces(data, places)) == whole
 
 
@@ -190,7 +190,7 @@ def test_dialogs_with_something_wrong(protocol: str) -> None:
         dialog = chance.choice(seeds)
         data = mutated(dialog, chance)
         places = [chance.randrange(len(data) + 1) for _ in range(chance.randint(0, 4))]
-        with machine(Limits(**dialog.limits)) as server:
+        with machine(dialog.service()) as server:
             check = check_smtp if protocol == "smtp" else check_pop3
             try:
                 check(server, pieces(data, places))

@@ -40,6 +40,10 @@ def test_a_message_from_smtplib_to_poplib(mail: Mail) -> None:
             "pipelining",
             "size",
             "8bitmime",
+            "smtputf8",
+            "chunking",
+            "dsn",
+            "limits",
             "enhancedstatuscodes",
             "help",
         }

@@ -53,7 +53,7 @@ class Reception:
 
     def sender(self, envelope: Envelope) -> Verdict:
         """May this transaction begin?"""
-        if not self._store.has_room(envelope.declared_octets or 0):
+        if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
 
@@ -119,9 +119,7 @@ class Reception:
             Delivery(
                 user,
                 from_line,
-                return_path
-                + trace.received(envelope.client, own_name, message_id, recipient, at)
-                + block,
+                return_path + trace.received(envelope, own_name, message_id, recipient, at) + block,
                 message.body,
             )
             for user, recipient in self._users(envelope.forward_paths).items()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailserver.accounts.base import Accounts
+from mailserver.wire import idn
 from mailserver.wire.address import Mailbox
 
 POSTMASTER = "postmaster"
@@ -33,13 +34,13 @@ class AddressBook:
 
     def __init__(self, addresses: Addresses, accounts: Accounts) -> None:
         self._addresses = addresses
-        self._local = frozenset(domain.lower() for domain in addresses.domains)
+        self._local = frozenset(map(idn.ascii_form, addresses.domains))
         self._accounts = accounts
 
     def is_local(self, mailbox: Mailbox) -> bool:
         """It is for somebody here, if anybody has that name."""
         # "" is the domain of <postmaster> (RFC 5321 4.1.1.3)
-        return not mailbox.domain or mailbox.domain.lower() in self._local
+        return not mailbox.domain or idn.ascii_form(mailbox.domain) in self._local
 
     def users(self, mailbox: Mailbox) -> tuple[str, ...]:
         """Each user once; none when nobody has the name."""

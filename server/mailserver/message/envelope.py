@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from mailserver.wire.address import ForwardPath, ReversePath
 
@@ -17,6 +18,65 @@ class Client:
     """What it called itself in EHLO or HELO; not to be believed."""
     extended: bool = False
     """It said EHLO."""
+    tls: bool = False
+    """The connection is inside TLS."""
+    user: str = ""
+    """The account it has shown to be its own (RFC 4954); "" for nobody's."""
+
+
+class Notify(Enum):
+    """When the sender wants to hear of a recipient (RFC 3461 4.1)."""
+
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
+
+
+class Return(Enum):
+    """What of the message a report of failure carries (RFC 3461 4.3)."""
+
+    FULL = "FULL"
+    HEADER = "HDRS"
+
+
+@dataclass(frozen=True, slots=True)
+class MailParameters:
+    """What MAIL asks for behind the reverse-path."""
+
+    octets: int | None = None
+    """SIZE=, what the client promises (RFC 1870 6)."""
+    eight_bit: bool = False
+    """BODY=8BITMIME (RFC 6152)."""
+    utf8: bool = False
+    """SMTPUTF8: addresses and header may be UTF-8 (RFC 6531)."""
+    returned: Return | None = None
+    """RET= (RFC 3461 4.3)."""
+    envelope_id: str = ""
+    """ENVID=, decoded (RFC 3461 4.4)."""
+    require_tls: bool = False
+    """REQUIRETLS: may be passed on inside verified TLS only (RFC 8689)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RcptParameters:
+    """What RCPT asks for behind the forward-path."""
+
+    notify: frozenset[Notify] | None = None
+    """NOTIFY= (RFC 3461 4.1); empty for NEVER, None when it was not given."""
+    original: str = ""
+    """ORCPT=, decoded: address type, semicolon, address (RFC 3461 4.2)."""
+
+
+NO_MAIL_PARAMETERS = MailParameters()
+NO_RCPT_PARAMETERS = RcptParameters()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom the message is for, and what is to be reported about it."""
+
+    forward_path: ForwardPath
+    parameters: RcptParameters = NO_RCPT_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +85,16 @@ class Envelope:
 
     client: Client
     reverse_path: ReversePath
-    forward_paths: tuple[ForwardPath, ...] = ()
-    declared_octets: int | None = None
-    """What SIZE= promised (RFC 1870 6)."""
-    eight_bit: bool = False
-    """BODY=8BITMIME was given (RFC 6152)."""
+    parameters: MailParameters = NO_MAIL_PARAMETERS
+    recipients: tuple[Recipient, ...] = ()
 
-    def with_recipient(self, forward_path: ForwardPath) -> Envelope:
+    @property
+    def forward_paths(self) -> tuple[ForwardPath, ...]:
+        """The recipients' addresses alone."""
+        return tuple(recipient.forward_path for recipient in self.recipients)
+
+    def with_recipient(self, recipient: Recipient) -> Envelope:
         """The same with one recipient more."""
         return Envelope(
-            self.client,
-            self.reverse_path,
-            (*self.forward_paths, forward_path),
-            self.declared_octets,
-            self.eight_bit,
+            self.client, self.reverse_path, self.parameters, (*self.recipients, recipient)
         )

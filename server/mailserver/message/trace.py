@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from mailserver.message.envelope import Client
+from mailserver.message.envelope import Envelope
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -51,13 +51,24 @@ def return_path(reverse_path: str) -> bytes:
     return f"Return-Path: <{reverse_path}>\n".encode("utf-8", "surrogateescape")
 
 
-def received(client: Client, domain: str, message_id: str, recipient: str, at: Stamp) -> bytes:
+def protocol(envelope: Envelope) -> str:
+    """How it came, in the word for `with`: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), or
+    UTF8SMTP and so on (RFC 6531 4.3)."""
+    client = envelope.client
+    if not client.extended:
+        return "SMTP"
+    name = "UTF8SMTP" if envelope.parameters.utf8 else "ESMTP"
+    return f"{name}{'S' if client.tls else ''}{'A' if client.user else ''}"
+
+
+def received(envelope: Envelope, domain: str, message_id: str, recipient: str, at: Stamp) -> bytes:
     """The trace line (RFC 5321 4.4). `recipient` is the one that this copy is for, so that no
     copy tells of the others (RFC 5321 7.6)."""
+    client = envelope.client
     address = f"IPv6:{client.address}" if ":" in client.address else client.address
-    protocol = "ESMTP" if client.extended else "SMTP"
     return (
-        f"Received: from {client.name} ([{address}]) by {domain} with {protocol} id {message_id}\n"
+        f"Received: from {client.name} ([{address}]) by {domain} with {protocol(envelope)} "
+        f"id {message_id}\n"
         f"\tfor <{recipient}>; {at.date_time}\n"
     ).encode("utf-8", "surrogateescape")
 

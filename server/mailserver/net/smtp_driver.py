@@ -22,9 +22,11 @@ from mailserver.smtp.events import (
     NeedData,
     RcptTo,
     SendFirst,
+    Verify,
 )
 from mailserver.smtp.replies import Reply
-from mailserver.smtp.session import Limits, SmtpSession
+from mailserver.smtp.service import Service
+from mailserver.smtp.session import SmtpSession
 from mailserver.store.base import Staging
 from mailserver.wire.address import ForwardPath
 
@@ -67,13 +69,13 @@ class SmtpDriver:
         self,
         stream: ByteStream,
         domain: str,
-        limits: Limits,
+        service: Service,
         timeouts: Timeouts,
         reception: Reception,
         in_thread: InThread,
     ) -> None:
         self._stream = stream
-        self._session = SmtpSession(domain, stream.peer, limits)
+        self._session = SmtpSession(domain, stream.peer, service)
         self._timeouts = timeouts
         self._reception = reception
         self._in_thread = in_thread
@@ -94,8 +96,8 @@ class SmtpDriver:
                     case MailFrom(envelope):
                         verdict = self._reception.sender(envelope)
                         self._session.reply(_reply_to(verdict, replies.SENDER_OK))
-                    case RcptTo(forward_path):
-                        self._session.reply(self._recipient(forward_path))
+                    case RcptTo(recipient):
+                        self._session.reply(self._recipient(recipient.forward_path))
                     case MessageStart():
                         self._session.reply(self._stage())
                     case MessageEnd(envelope):
@@ -104,6 +106,9 @@ class SmtpDriver:
                     case MessageRefused():
                         self._forget()
                         self._stop_between_messages()
+                    case Verify(mailbox):
+                        verdict = self._reception.recipient(ForwardPath(mailbox))
+                        self._session.reply(_reply_to(verdict, replies.verified(str(mailbox))))
                     case SendFirst():
                         await self._flush()
                         await asyncio.sleep(0)  # the other connections have their turn
@@ -146,7 +151,7 @@ class SmtpDriver:
 
     def _recipient(self, forward_path: ForwardPath) -> Reply:
         envelope = self._session.envelope
-        declared = envelope.declared_octets if envelope else None
+        declared = envelope.parameters.octets if envelope else None
         verdict = self._reception.recipient(forward_path, declared or 0)
         return _reply_to(verdict, replies.RECIPIENT_OK)
 
@@ -181,7 +186,7 @@ class SmtpDriver:
             "message %s from=<%s> to=%d recipients client=%s %s",
             message_id,
             envelope.reverse_path,
-            len(envelope.forward_paths),
+            len(envelope.recipients),
             self._stream.peer,
             verdict.kind.name,
         )

@@ -1,12 +1,13 @@
-"""What a session tells the one who drives it. Those marked * wait for `session.reply(...)`."""
+"""What a session tells the one who drives it. Those marked * wait for `session.reply(...)`, those
+marked ** also take the answers that they name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from mailserver.message.envelope import Envelope
-from mailserver.wire.address import ForwardPath
+from mailserver.message.envelope import Envelope, Recipient
+from mailserver.wire.address import Mailbox
 
 
 class NeedData(Enum):
@@ -29,12 +30,13 @@ class MailFrom:
 class RcptTo:
     """* RCPT: may this recipient have mail?"""
 
-    forward_path: ForwardPath
+    recipient: Recipient
 
 
 @dataclass(frozen=True, slots=True)
 class MessageStart:
-    """* DATA: prepare to take content. 354 says that it may come, anything else that it may not."""
+    """* DATA or the first BDAT: prepare to take content. 354 says that it may come, anything else
+    that it may not."""
 
     envelope: Envelope
 
@@ -55,7 +57,37 @@ class MessageEnd:
 
 @dataclass(frozen=True, slots=True)
 class MessageRefused:
-    """All content has come and was refused by the session itself: forget what there is of it."""
+    """The content was refused by the session itself, or given up by the client: forget what there
+    is of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """* VRFY: is there such a mailbox?"""
+
+    mailbox: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """* STARTTLS: 220 is sent, then the connection goes into TLS and this session is over: a new
+    one begins (RFC 3207 4.2). Anything else: it goes on in the clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthStart:
+    """** AUTH: begin an exchange. `session.challenge(octets)` or `session.authenticated(user)`."""
+
+    mechanism: str
+    response: bytes | None = field(repr=False)
+    """The initial response, decoded; None when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """** The answer to the challenge, decoded. As AuthStart."""
+
+    response: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +108,10 @@ Event = (
     | MessageData
     | MessageEnd
     | MessageRefused
+    | Verify
+    | StartTls
+    | AuthStart
+    | AuthResponse
     | SendFirst
     | Disconnect
 )

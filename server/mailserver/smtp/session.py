@@ -6,47 +6,41 @@
     session.data_to_send()            what the network is to take
 
 While an event waits for its answer, later commands wait in the buffer: pipelining (RFC 2920) costs
-nothing. `states.TABLE` has the order of commands, `commands` their grammar, `replies` the answers.
+nothing. `states.TABLE` has the order of commands, `commands` their grammar, `obey` what each does,
+`replies` the answers, `service` what is offered.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 from mailserver.message.envelope import Client, Envelope
-from mailserver.smtp import replies
+from mailserver.smtp import obey, replies
 from mailserver.smtp.commands import (
-    LINE_LIMIT,
+    AUTH_LINE_LIMIT,
+    Bdat,
     Command,
-    Data,
-    Ehlo,
-    Helo,
-    Help,
-    Mail,
-    Noop,
-    Quit,
-    Rcpt,
-    Refused,
-    Rset,
-    Vrfy,
     read_command,
+    read_response,
 )
 from mailserver.smtp.events import (
     NEED_DATA,
+    AuthResponse,
+    AuthStart,
     Disconnect,
     Event,
-    MailFrom,
     MessageData,
     MessageEnd,
     MessageRefused,
-    MessageStart,
-    RcptTo,
     SendFirst,
 )
-from mailserver.smtp.replies import Reply
+from mailserver.smtp.replies import Refused, Reply
+from mailserver.smtp.service import DEFAULT, Service
 from mailserver.smtp.states import TABLE, State
+from mailserver.wire.chunks import ChunkDecoder
 from mailserver.wire.dots import ContentFault, DotDecoder
 from mailserver.wire.foreign import TLS_HANDSHAKE
 from mailserver.wire.lines import LineBuffer, LineFault
@@ -63,33 +57,31 @@ _CONTENT_REPLY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one session may ask for."""
-
-    message_octets: int = 50_000_000
-    recipients: int = 1000
-    """A message; RFC 5321 4.5.3.1.8 wants at least 100."""
-    errors: int = 20
-    """Faulty commands without a message stored between them."""
+Reader = Callable[["SmtpSession"], Event | None]
+"""Takes what comes in now: commands, content, or the answer to a challenge."""
 
 
 class SmtpSession:
     """The server's side of one connection."""
 
-    def __init__(self, domain: str, client_address: str, limits: Limits | None = None) -> None:
+    def __init__(self, domain: str, client_address: str, service: Service | None = None) -> None:
         """`domain`: what the server calls itself. The greeting waits to be sent at once."""
+        self.domain = domain
+        self.service = service or DEFAULT
+        self.client = Client(client_address, tls=self.service.tls)
         self.state = State.CONNECTED
         self.envelope: Envelope | None = None
-        self._domain = domain
-        self._client = Client(client_address)
-        self._limits = limits or Limits()
-        self._lines = LineBuffer(LINE_LIMIT)
-        self._decoder: DotDecoder | None = None  # set while content comes in
+        self.decoder: DotDecoder | ChunkDecoder | None = None  # set while content comes in
+        self.messages = 0  # transactions that were begun
+        self._lines = LineBuffer(AUTH_LINE_LIMIT)
+        self._read: Reader = SmtpSession._next_command
         self._answered: Callable[[Reply], None] | None = None  # set while an event waits
         self._errors = 0
+        self._failed_logins = 0
         self._out = bytearray()
-        self._say(replies.greeting(domain))
+        self.say(replies.greeting(domain))
+
+    # -- for the driver --------------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> None:
         """Take octets as the network brought them."""
@@ -111,8 +103,7 @@ class SmtpSession:
                 return Disconnect()
             if len(self._out) > OUTPUT_LIMIT:
                 return SendFirst()
-            decoder = self._decoder
-            event = self._next_content(decoder) if decoder else self._next_command()
+            event = self._read(self)
             if event is not None:
                 return event
 
@@ -121,13 +112,93 @@ class SmtpSession:
         answered, self._answered = self._answered, None
         if answered is None:
             raise RuntimeError("no event waits for a reply")
-        self._say(reply)
         answered(reply)
+
+    def challenge(self, octets: bytes) -> None:
+        """Answer AuthStart or AuthResponse: the client is to answer this."""
+        self._answered = None
+        self.say(replies.challenge(base64.b64encode(octets).decode()))
+        self._read = SmtpSession._next_response
+
+    def authenticated(self, user: str) -> None:
+        """Answer AuthStart or AuthResponse: the client is this user."""
+        self._answered = None
+        self.client = replace(self.client, user=user)
+        self.say(replies.AUTHENTICATED)
 
     def close(self, reply: Reply) -> None:
         """End the session from the server's side, with a 421 (RFC 5321 3.8)."""
-        self._say(reply)
-        self._close()
+        self.say(reply)
+        self.end_transaction()
+        self.state = State.CLOSED
+
+    # -- for `obey` --------------------------------------------------------------------------------
+
+    def say(self, reply: Reply) -> None:
+        """Send this when the time has come."""
+        self._out += reply.encode(self.client.extended)
+
+    def fault(self, reply: Reply) -> Event | None:
+        """Refuse a faulty command; too many of them end the session."""
+        self.say(reply)
+        self._errors += 1
+        if reply.code == 421:
+            self.end_transaction()
+            self.state = State.CLOSED
+        elif self._errors >= self.service.limits.errors:
+            self.close(replies.TOO_MANY_ERRORS)
+        return None
+
+    def ask(self, event: Event, answered: Callable[[Reply], None]) -> Event:
+        """Hand out an event and wait for its answer."""
+        self._answered = answered
+        return event
+
+    def transaction(self) -> Envelope:
+        """The envelope, where there must be one."""
+        assert self.envelope is not None, "states.TABLE lets no such command through"
+        return self.envelope
+
+    def advance(self, command: type[Command]) -> None:
+        """Go where the command leads."""
+        self.state = TABLE[command].then or self.state
+
+    def end_transaction(self) -> MessageRefused | None:
+        """Forget sender, recipients and content; the driver has to, if some content came."""
+        abandoned = MessageRefused() if self.state is State.CHUNKS else None
+        self.envelope = None
+        self.decoder = None
+        self._read = SmtpSession._next_command
+        if self.state is not State.CONNECTED:
+            self.state = State.READY
+        return abandoned
+
+    def read_content(self, decoder: DotDecoder | ChunkDecoder) -> None:
+        """What comes now is content."""
+        self.decoder = decoder
+        self._read = SmtpSession._next_content
+
+    def drain(self, octets: int, answer: Callable[[], Event | None]) -> None:
+        """A chunk that nobody wants: its octets are thrown away before the answer is given (RFC
+        3030 2)."""
+        left = octets
+
+        def read(session: SmtpSession) -> Event | None:
+            nonlocal left
+            came = session._lines.take_all()
+            left -= len(came)
+            if left > 0:
+                return None if came else NEED_DATA
+            session._lines.feed(came[len(came) + left :])
+            session._read = SmtpSession._next_command
+            return answer()
+
+        self._read = read
+
+    @property
+    def input_waits(self) -> bool:
+        """There are octets that nobody has looked at."""
+        return len(self._lines) > 0
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -139,109 +210,55 @@ class SmtpSession:
         if line is None:
             return NEED_DATA
         if isinstance(line, LineFault):
-            return self._fault(_LINE_REPLY[line])
+            return self.fault(_LINE_REPLY[line])
         try:
             command = read_command(line)
         except Refused as refused:
-            return self._fault(refused.reply)
-        out_of_order = TABLE[type(command)].refused.get(self.state)
-        if out_of_order is not None:
-            return self._fault(out_of_order)
-        return self._obey(command)
+            return self.fault(refused.reply)
+        row = TABLE[type(command)]
+        refusal = row.refused.get(self.state)
+        if refusal is None and row.needs_user and self.service.submission and not self.client.user:
+            refusal = replies.AUTH_REQUIRED
+        if refusal is None:
+            return obey.OBEY[type(command)](self, command)
+        if isinstance(command, Bdat):
+            self.drain(command.octets, partial(self.fault, refusal))
+            return None
+        return self.fault(refusal)
 
-    def _fault(self, reply: Reply) -> Event | None:
-        self._say(reply)
-        self._errors += 1
-        if reply.code == 421:
-            self._close()
-        elif self._errors >= self._limits.errors:
+    # -- AUTH ------------------------------------------------------------------------------------
+
+    def ask_mechanism(self, event: AuthStart | AuthResponse) -> Event:
+        """Hand out a step of an exchange."""
+        return self.ask(event, self._not_authenticated)
+
+    def _not_authenticated(self, reply: Reply) -> None:
+        self.say(reply)
+        self._failed_logins += 1
+        if self._failed_logins >= self.service.limits.failed_logins:
             self.close(replies.TOO_MANY_ERRORS)
-        return None
 
-    def _obey(self, command: Command) -> Event | None:
-        return _OBEY[type(command)](self, command)
-
-    def _hello(self, command: Ehlo | Helo) -> None:
-        # RFC 5321 4.1.4: a second EHLO does what RSET does.
-        self._end_transaction()
-        extended = isinstance(command, Ehlo)
-        self._client = replace(self._client, name=command.name, extended=extended)
-        self._advance(type(command))
-        if extended:
-            self._say(replies.ehlo_ok(self._domain, command.name, self._extensions()))
-        else:
-            self._say(replies.helo_ok(self._domain, command.name))
-
-    def _extensions(self) -> tuple[str, ...]:
-        size = f"SIZE {self._limits.message_octets}"
-        return ("PIPELINING", size, "8BITMIME", "ENHANCEDSTATUSCODES", "HELP")
-
-    def _mail(self, command: Mail) -> Event | None:
-        # RFC 1870 6.1: a declared size over the limit is refused before the content is sent.
-        if command.octets is not None and command.octets > self._limits.message_octets:
-            self._say(replies.TOO_BIG)
-            return None
-        proposed = Envelope(
-            self._client,
-            command.reverse_path,
-            declared_octets=command.octets,
-            eight_bit=command.eight_bit,
-        )
-
-        def answered(reply: Reply) -> None:
-            if reply.code == 250:
-                self.envelope = proposed
-                self._advance(Mail)
-
-        self._answered = answered
-        return MailFrom(proposed)
-
-    def _rcpt(self, command: Rcpt) -> Event | None:
-        envelope = self._transaction()
-        # RFC 5321 4.5.3.1.10: those over the limit get 452, the others stay.
-        if len(envelope.forward_paths) >= self._limits.recipients:
-            self._say(replies.TOO_MANY_RECIPIENTS)
-            return None
-
-        def answered(reply: Reply) -> None:
-            if reply.code == 250:
-                self.envelope = envelope.with_recipient(command.forward_path)
-                self._advance(Rcpt)
-
-        self._answered = answered
-        return RcptTo(command.forward_path)
-
-    def _data(self, command: Data) -> Event:
-        def answered(reply: Reply) -> None:
-            if reply.code == 354:
-                self._advance(Data)
-                self._decoder = DotDecoder(self._limits.message_octets)
-            else:
-                self._end_transaction()
-
-        self._answered = answered
-        return MessageStart(self._transaction())
-
-    def _rset(self, command: Rset) -> None:
-        self._end_transaction()
-        self._say(replies.RESET_OK)
-
-    def _noop(self, command: Noop) -> None:
-        self._say(replies.NOOP_OK)
-
-    def _vrfy(self, command: Vrfy) -> None:
-        # RFC 5321 3.5.3 and 7.3: 252 tells nobody who has an account here.
-        self._say(replies.CANNOT_VERIFY)
-
-    def _help(self, command: Help) -> None:
-        self._say(replies.HELP)
-
-    def _quit(self, command: Quit) -> None:
-        self.close(replies.closing(self._domain))
+    def _next_response(self) -> Event | None:
+        line = self._lines.next_line()
+        if line is None:
+            return NEED_DATA
+        self._read = SmtpSession._next_command
+        if line is LineFault.TOO_LONG:
+            return self.fault(replies.AUTH_LINE_TOO_LONG)
+        if isinstance(line, LineFault):
+            return self.fault(_LINE_REPLY[line])
+        if line == b"*":
+            return self.fault(replies.AUTH_CANCELLED)
+        try:
+            return self.ask_mechanism(AuthResponse(read_response(line)))
+        except Refused as refused:
+            return self.fault(refused.reply)
 
     # -- content -------------------------------------------------------------------------------
 
-    def _next_content(self, decoder: DotDecoder) -> Event | None:
+    def _next_content(self) -> Event | None:
+        decoder = self.decoder
+        assert decoder is not None, "set together with this reader"
         if decoder.ended:
             return self._end_content(decoder)
         octets = self._lines.take_all()
@@ -252,54 +269,21 @@ class SmtpSession:
             self._lines.feed(decoder.rest)  # behind the end it is commands again
         return MessageData(content) if content else None
 
-    def _end_content(self, decoder: DotDecoder) -> Event:
-        envelope = self._transaction()
-        self._end_transaction()
+    def _end_content(self, decoder: DotDecoder | ChunkDecoder) -> Event | None:
         if decoder.fault is not None:
-            self._say(_CONTENT_REPLY[decoder.fault])
+            self.end_transaction()
+            self.say(_CONTENT_REPLY[decoder.fault])
             return MessageRefused()
+        if not decoder.complete:
+            self._read = SmtpSession._next_command
+            self.say(replies.CHUNK_OK)
+            return None
+        envelope = self.transaction()
+        self.end_transaction()
 
         def answered(reply: Reply) -> None:
+            self.say(reply)
             if reply.code == 250:
                 self._errors = 0
 
-        self._answered = answered
-        return MessageEnd(envelope)
-
-    # -- the transaction -------------------------------------------------------------------------
-
-    def _transaction(self) -> Envelope:
-        assert self.envelope is not None, "states.TABLE lets no such command through"
-        return self.envelope
-
-    def _advance(self, command: type[Command]) -> None:
-        self.state = TABLE[command].then or self.state
-
-    def _end_transaction(self) -> None:
-        self.envelope = None
-        self._decoder = None
-        if self.state is not State.CONNECTED:
-            self.state = State.READY
-
-    def _close(self) -> None:
-        self._end_transaction()
-        self.state = State.CLOSED
-
-    def _say(self, reply: Reply) -> None:
-        self._out += reply.encode(self._client.extended)
-
-
-_OBEY: dict[type[Command], Callable[[SmtpSession, Any], Event | None]] = {
-    Ehlo: SmtpSession._hello,
-    Helo: SmtpSession._hello,
-    Mail: SmtpSession._mail,
-    Rcpt: SmtpSession._rcpt,
-    Data: SmtpSession._data,
-    Rset: SmtpSession._rset,
-    Noop: SmtpSession._noop,
-    Vrfy: SmtpSession._vrfy,
-    Help: SmtpSession._help,
-    Quit: SmtpSession._quit,
-}
-"""What each command does; `states.TABLE` has already said that it may come now."""
-assert _OBEY.keys() == TABLE.keys()
+        return self.ask(MessageEnd(envelope), answered)

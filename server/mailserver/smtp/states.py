@@ -11,9 +11,12 @@ from enum import Enum
 
 from mailserver.smtp import replies
 from mailserver.smtp.commands import (
+    Auth,
+    Bdat,
     Command,
     Data,
     Ehlo,
+    Expn,
     Helo,
     Help,
     Mail,
@@ -21,6 +24,7 @@ from mailserver.smtp.commands import (
     Quit,
     Rcpt,
     Rset,
+    StartTls,
     Vrfy,
 )
 from mailserver.smtp.replies import Reply
@@ -33,7 +37,8 @@ class State(Enum):
     READY = "no mail transaction"
     SENDER_GIVEN = "MAIL was accepted"
     RECIPIENT_GIVEN = "at least one RCPT was accepted"
-    CONTENT = "the message itself is coming in"
+    CONTENT = "the message itself is coming in, by DATA"
+    CHUNKS = "the message itself is coming in, by BDAT, and was not the last"
     CLOSED = "nothing is read any more"
 
 
@@ -44,25 +49,32 @@ class Row:
     refused: dict[State, Reply]
     then: State | None
     clause: str
+    needs_user: bool = False
+    """Where AUTH is required, it has to come before."""
 
 
-_CONNECTED, _READY = State.CONNECTED, State.READY
+_CONNECTED, _READY, _CHUNKS = State.CONNECTED, State.READY, State.CHUNKS
 _SENDER, _RECIPIENT = State.SENDER_GIVEN, State.RECIPIENT_GIVEN
-_HELLO, _NESTED = replies.HELLO_FIRST, replies.NESTED_MAIL
+_HELLO, _NESTED, _MIXED = replies.HELLO_FIRST, replies.NESTED_MAIL, replies.IN_CHUNKS
 _NO_MAIL, _NO_RCPT = replies.MAIL_FIRST, replies.RCPT_FIRST
 
-_OUT_OF_MAIL = {_CONNECTED: _HELLO, _SENDER: _NESTED, _RECIPIENT: _NESTED}
-_OUT_OF_RCPT = {_CONNECTED: _HELLO, _READY: _NO_MAIL}
-_OUT_OF_DATA = {_CONNECTED: _HELLO, _READY: _NO_MAIL, _SENDER: _NO_RCPT}
+_IN_TRANSACTION = {_SENDER: _NESTED, _RECIPIENT: _NESTED, _CHUNKS: _NESTED}
+_OUT_OF_MAIL = {_CONNECTED: _HELLO, **_IN_TRANSACTION}
+_OUT_OF_RCPT = {_CONNECTED: _HELLO, _READY: _NO_MAIL, _CHUNKS: _MIXED}
+_OUT_OF_BDAT = {_CONNECTED: _HELLO, _READY: _NO_MAIL, _SENDER: _NO_RCPT}
 
 TABLE: dict[type[Command], Row] = {
     Ehlo: Row({}, _READY, "RFC 5321 4.1.1.1"),
     Helo: Row({}, _READY, "RFC 5321 4.1.1.1"),
-    Mail: Row(_OUT_OF_MAIL, _SENDER, "RFC 5321 4.1.1.2"),
+    StartTls: Row(_OUT_OF_MAIL, State.CLOSED, "RFC 3207 4"),
+    Auth: Row(_OUT_OF_MAIL, None, "RFC 4954 4"),
+    Mail: Row(_OUT_OF_MAIL, _SENDER, "RFC 5321 4.1.1.2", needs_user=True),
     Rcpt: Row(_OUT_OF_RCPT, _RECIPIENT, "RFC 5321 4.1.1.3"),
-    Data: Row(_OUT_OF_DATA, State.CONTENT, "RFC 5321 4.1.1.4"),
+    Data: Row({**_OUT_OF_BDAT, _CHUNKS: _MIXED}, State.CONTENT, "RFC 5321 4.1.1.4"),
+    Bdat: Row(_OUT_OF_BDAT, _CHUNKS, "RFC 3030 2"),
     Rset: Row({}, None, "RFC 5321 4.1.1.5"),
-    Vrfy: Row({}, None, "RFC 5321 4.1.1.6"),
+    Vrfy: Row({}, None, "RFC 5321 4.1.1.6", needs_user=True),
+    Expn: Row({}, None, "RFC 5321 4.1.1.7", needs_user=True),
     Help: Row({}, None, "RFC 5321 4.1.1.8"),
     Noop: Row({}, None, "RFC 5321 4.1.1.9"),
     Quit: Row({}, State.CLOSED, "RFC 5321 4.1.1.10"),

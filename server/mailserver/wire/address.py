@@ -1,4 +1,8 @@
-"""Addresses as they stand in MAIL and RCPT, each rule under its ABNF (RFC 5321 4.1.2, 4.1.3)."""
+"""Addresses as they stand in MAIL and RCPT, each rule under its ABNF (RFC 5321 4.1.2, 4.1.3).
+
+UTF-8 may stand wherever RFC 6531 3.3 lets it: in atoms, quoted strings and the labels of a domain.
+Whether it may stand in this transaction is for the session to say; lengths are octets of UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from mailserver.wire import idn
 from mailserver.wire.cursor import Cursor
 
-_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+_UTF8 = "\u0080-\U0010ffff"
+_ATOM = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+")
 _DOT_STRING = re.compile(rf"{_ATOM.pattern}(?:\.{_ATOM.pattern})*")
-_LABEL = re.compile(r"[A-Za-z0-9-]+")
+_LABEL = re.compile(rf"[A-Za-z0-9{_UTF8}-]+")
 _LITERAL = re.compile(r"[^]% ]+")
 
 LOCAL_PART_LIMIT = 64
@@ -27,6 +33,11 @@ class Mailbox:
 
     local_part: str
     domain: str
+
+    @property
+    def is_ascii(self) -> bool:
+        """It can be written without SMTPUTF8 (RFC 6531)."""
+        return self.local_part.isascii() and self.domain.isascii()
 
     def __str__(self) -> str:
         quoted = self.local_part
@@ -78,8 +89,8 @@ def path(cursor: Cursor) -> Mailbox:
         source_route(cursor)
     found = mailbox(cursor)
     cursor.expect(">", "'>' after the address")
-    if cursor.position - start > PATH_LIMIT:
-        raise cursor.problem(f"a path of at most {PATH_LIMIT} characters")
+    if cursor.octets_since(start) > PATH_LIMIT:
+        raise cursor.problem(f"a path of at most {PATH_LIMIT} octets")
     return found
 
 
@@ -100,12 +111,24 @@ def mailbox(cursor: Cursor) -> Mailbox:
     return Mailbox(local, address_literal(cursor) if cursor.peek() == "[" else domain(cursor))
 
 
+def user_or_mailbox(cursor: Cursor) -> Mailbox:
+    """What VRFY asks for: a mailbox, with or without "<" and ">", or its local part alone (RFC 5321
+    3.5.1)."""
+    if cursor.peek() == "<":
+        return path(cursor)
+    local = local_part(cursor)
+    if cursor.at_end():
+        return Mailbox(local, "")
+    cursor.position = 0
+    return mailbox(cursor)
+
+
 def local_part(cursor: Cursor) -> str:
     """Local-part = Dot-string / Quoted-string."""
     start = cursor.position
     found = quoted_string(cursor) if cursor.peek() == '"' else dot_string(cursor)
-    if cursor.position - start > LOCAL_PART_LIMIT:
-        raise cursor.problem(f"a local part of at most {LOCAL_PART_LIMIT} characters")
+    if cursor.octets_since(start) > LOCAL_PART_LIMIT:
+        raise cursor.problem(f"a local part of at most {LOCAL_PART_LIMIT} octets")
     return found
 
 
@@ -127,7 +150,7 @@ def quoted_string(cursor: Cursor) -> str:
         if cursor.take("\\") and not cursor.peek():
             raise cursor.problem("a character after the backslash")
         character = cursor.peek()
-        if not " " <= character <= "~":
+        if not character.isprintable() or not character:
             raise cursor.problem("'\"' at the end of the quoted local part")
         taken.append(character)
         cursor.position += 1
@@ -143,9 +166,15 @@ def domain(cursor: Cursor) -> str:
             raise cursor.problem("a domain such as 'example.org'")
         if not cursor.take("."):
             break
-    if cursor.position - start > DOMAIN_LIMIT:
-        raise cursor.problem(f"a domain of at most {DOMAIN_LIMIT} characters")
-    return cursor.text[start : cursor.position]
+    if cursor.octets_since(start) > DOMAIN_LIMIT:
+        raise cursor.problem(f"a domain of at most {DOMAIN_LIMIT} octets")
+    found = cursor.text[start : cursor.position]
+    if not found.isascii():
+        try:
+            idn.ascii_form(found)
+        except ValueError:
+            raise cursor.problem("a domain that IDNA allows") from None
+    return found
 
 
 def address_literal(cursor: Cursor) -> str:
@@ -162,3 +191,10 @@ def address_literal(cursor: Cursor) -> str:
         raise cursor.problem("an address such as [192.0.2.1] or [IPv6:2001:db8::1]")
     cursor.expect("]")
     return cursor.text[start : cursor.position]
+
+
+def literal_address(domain: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address in an address-literal, None for a domain name."""
+    if not domain.startswith("["):
+        return None
+    return ipaddress.ip_address(re.sub("^ipv6:", "", domain[1:-1], flags=re.I))

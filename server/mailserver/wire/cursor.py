@@ -15,11 +15,14 @@ class SyntaxProblem(Exception):
 
 
 class Cursor:
-    """Reads an ASCII text from left to right."""
+    """Reads a text from left to right."""
+
+    __slots__ = ("_ascii", "position", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
+        self._ascii = text.isascii()
 
     def at_end(self) -> bool:
         """True when everything has been taken."""
@@ -56,6 +59,12 @@ class Cursor:
             return ""
         self.position = match.end()
         return match[0]
+
+    def octets_since(self, start: int) -> int:
+        """How much was taken since that position, in UTF-8."""
+        if self._ascii:
+            return self.position - start
+        return len(self.text[start : self.position].encode())
 
     def problem(self, expected: str) -> SyntaxProblem:
         """The error of this place."""

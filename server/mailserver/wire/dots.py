@@ -40,9 +40,11 @@ class DotDecoder:
         self._first = True
 
     @property
-    def ended(self) -> bool:
+    def complete(self) -> bool:
         """The end has come."""
         return self.rest is not None
+
+    ended = complete
 
     def decode(self, data: bytes) -> bytes:
         """The content that is certain by now. At its end `rest` becomes what follows it."""

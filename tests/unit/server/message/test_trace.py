@@ -5,11 +5,13 @@ from __future__ import annotations
 import email.utils
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
 from mailserver.message import trace
-from mailserver.message.envelope import Client
+from mailserver.message.envelope import Client, Envelope, MailParameters
+from mailserver.wire.address import ReversePath
 
 NOW = 1795442709
 AT = trace.stamp(NOW)
@@ -56,14 +58,31 @@ def test_return_path() -> None:
     ],
 )
 def test_received(client: Client, first_line: bytes) -> None:
-    line = trace.received(client, "mailserver", "3f2a9c", "bob@mailserver", AT)
+    envelope = Envelope(client, ReversePath(None))
+    line = trace.received(envelope, "mailserver", "3f2a9c", "bob@mailserver", AT)
     assert line == first_line + (b"\n\tfor <bob@mailserver>; Mon, 23 Nov 2026 14:05:09 +0000\n")
+
+
+@pytest.mark.parametrize("utf8", [False, True])
+@pytest.mark.parametrize(
+    ("tls", "user", "suffix"),
+    [(False, "", ""), (True, "", "S"), (False, "alice", "A"), (True, "alice", "SA")],
+)
+def test_how_it_came(utf8: bool, tls: bool, user: str, suffix: str) -> None:
+    """RFC 3848, RFC 6531 4.3."""
+    client = Client("192.0.2.3", "c", True, tls, user)
+    envelope = Envelope(client, ReversePath(None), MailParameters(utf8=utf8))
+    assert trace.protocol(envelope) == ("UTF8SMTP" if utf8 else "ESMTP") + suffix
+    hello = replace(envelope, client=replace(client, extended=False))
+    assert trace.protocol(hello) == "SMTP"
 
 
 def test_trace_lines_are_short_enough_to_be_sent() -> None:
     """RFC 5322 2.1.1: 998 octets, with the longest name, path and domain there can be."""
     client = Client("2001:db8:1111:2222:3333:4444:5555:6666", "a" * 255, True)
-    lines = trace.received(client, "d" * 255, "f" * 30, "r" * 254, AT).split(b"\n")
+    lines = trace.received(
+        Envelope(client, ReversePath(None)), "d" * 255, "f" * 30, "r" * 254, AT
+    ).split(b"\n")
     assert max(map(len, lines)) <= 998
 
 
