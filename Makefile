@@ -3,7 +3,7 @@
 #   make run     MailServer on 127.0.0.1:2525 and :1110 over the folder demo/, no Docker
 #   make test    every test that needs no Docker engine
 #   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
-#   make torture power cuts by the ten thousand (needs root); make repro SEED=… repeats one
+#   make torture power cuts and kills by the thousand (needs root); make repro SEED=… repeats one
 #   make check   lint, types and test
 #   make bench   speed, ours and others'
 #
@@ -65,7 +65,7 @@ e2e: setup
 	$(BIN)/python -m pytest tests/integration $(ARGS)
 
 torture: setup
-	$(BIN)/python -m tests.torture power $(ARGS)
+	$(BIN)/python -m tests.torture all $(ARGS)
 
 repro: setup
 	$(BIN)/python -m tests.torture repro $(SEED)

@@ -1,51 +1,70 @@
 """Tests that go on for as long as one likes; docs/storage.md tells what they look for.
 
-python -m tests.torture power [--cuts N] [--seed N]
-python -m tests.torture repro SEED
+power     power cuts on ext4 and xfs, at any write
+bugs      the same with bugs planted, each of which must be found
+shutdown  power cuts under the two servers
+kill      SIGKILL of the containers
+all       all of these
+repro     a seed of `power` again
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import logging
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 import traceback
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from tests.torture import mounts, power
+from tests.torture import bugs, kill, mounts, power, shutdown
 
-CUTS_A_RECORDING = 50
-_MEMORY = Path("/dev/shm")
+Job = Callable[[], str]
+"""Returns what it did, or raises."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="torture", description=__doc__.partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    cuts = commands.add_parser("power", help="power cuts on ext4 and xfs")
-    cuts.add_argument("--cuts", type=int, default=10_000)
-    cuts.add_argument("--seed", type=int, default=time.time_ns() // 1_000_000 % 1_000_000_000)
-    repro = commands.add_parser("repro", help="one seed again")
-    repro.add_argument("seed", help="as a failed run printed it: ext4:123")
-    arguments = parser.parse_args()
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="torture", description=__doc__, formatter_class=form)
+    parser.add_argument("what", choices=["power", "bugs", "shutdown", "kill", "all", "repro"])
+    parser.add_argument("seeds", nargs="*", help="for repro, as a failed run printed it: ext4:123")
+    parser.add_argument("--cuts", type=int, default=10_000)
+    parser.add_argument("--shutdowns", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=time.time_ns() // 1_000_000 % 1_000_000_000)
+    wanted = parser.parse_args()
     uname = os.uname()
-    print(f"kernel {uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores")
-    if arguments.command == "repro":
-        return cut_power(arguments.seed.partition(":")[0], [arguments.seed], CUTS_A_RECORDING)
-    return all_at_once(arguments.seed, arguments.cuts)
+    print(f"{uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores", flush=True)
+    every = ["power", "bugs", "shutdown", "kill"] if wanted.what == "all" else [wanted.what]
+    return max(_at_once(list(_jobs(what, wanted))) for what in every)
 
 
-def all_at_once(seed: int, cuts: int) -> int:
-    """A process for each kind of file system; 0 when all is well."""
-    share = cuts // len(mounts.MAKE)
-    processes = [
-        multiprocessing.Process(target=_cut_power_and_exit, args=(kind, seed, share))
-        for kind in mounts.MAKE
-    ]
+def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job]]:
+    """Names, what this machine lacks for them, and what to do."""
+    seed = wanted.seed
+    if what == "kill":
+        yield what, kill.missing(), lambda: kill.rounds(seed, wanted.kills)
+    if what == "bugs":
+        yield what, mounts.missing("ext4") or mounts.missing("xfs"), lambda: bugs.hunt(seed)
+    for kind in mounts.MAKE:
+        seeds = [one for one in wanted.seeds if one.startswith(f"{kind}:")]
+        every = (f"{kind}:{seed + n}" for n in itertools.count())
+        jobs: dict[str, Job] = {
+            "power": lambda k=kind, s=every: power.cuts(k, s, wanted.cuts // 2),
+            "shutdown": lambda k=kind: shutdown.rounds(k, seed, wanted.shutdowns // 2),
+        }
+        if seeds:
+            jobs["repro"] = lambda k=kind, s=seeds: power.cuts(k, iter(s), len(s) * power.CUTS)
+        if what in jobs:
+            yield f"{what}, {kind}", mounts.missing(kind), jobs[what]
+
+
+def _at_once(jobs: list[tuple[str, str, Job]]) -> int:
+    """Each in a process of its own; 0 when all went well."""
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=_report, args=job) for job in jobs]
     for process in processes:
         process.start()
     for process in processes:
@@ -53,34 +72,17 @@ def all_at_once(seed: int, cuts: int) -> int:
     return int(any(process.exitcode for process in processes))
 
 
-def _cut_power_and_exit(kind: str, seed: int, cuts: int) -> None:
-    sys.exit(cut_power(kind, (f"{kind}:{seed + n}" for n in itertools.count()), cuts))
-
-
-def cut_power(kind: str, seeds: itertools.chain[str] | list[str], cuts: int) -> int:
-    """So many cuts, a recording for each seed; 0 when all is well."""
-    if lack := mounts.missing(kind):
-        print(f"{kind}: SKIPPED, {lack}")
-        return 0
-    logging.disable()  # what the servers say of their repairs
-    mounts.own_mounts()
+def _report(name: str, lack: str, job: Job) -> None:
+    if lack:
+        print(f"{name}: SKIPPED, {lack}", flush=True)
+        return
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        bench = power.Bench(kind, Path(folder))
-        first = last = ""
-        for seed in seeds:
-            first, last = first or seed, seed
-            try:
-                power.run(bench, seed, min(CUTS_A_RECORDING, cuts))
-            except Exception:  # noqa: BLE001 - whatever it is, it is told and counts
-                traceback.print_exc()
-                print(f"{kind}: VIOLATION; again with: make repro SEED={seed}", flush=True)
-                return 1
-            if bench.cuts >= cuts:
-                break
-        seconds = time.monotonic() - begin
-    print(f"{kind}: {bench.report()}, seeds {first} to {last}, {seconds:.0f} s", flush=True)
-    return 0
+    try:
+        done = job()
+    except Exception:  # noqa: BLE001 - whatever it is, it is told and counts
+        print(f"{name}: FAILED\n{traceback.format_exc()}", flush=True)
+        sys.exit(1)
+    print(f"{name}: {done}, {time.monotonic() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

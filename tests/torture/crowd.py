@@ -123,8 +123,11 @@ class Crowd:
             if answer.smtp_code // 100 != 4:
                 self.strange.append(str(answer))
             return
-        if refused:
-            self.strange.append(str(refused))
+        except smtplib.SMTPRecipientsRefused as answers:
+            if any(code // 100 != 4 for code, _ in answers.recipients.values()):
+                self.strange.append(str(answers))
+            return
+        copies = [(user, one) for user, one in copies if f"{user}@mailserver" not in refused]
         self._heard.hear(oracle.stored(copies))
         self._heard.stored += 1
 

@@ -50,7 +50,7 @@ def read(recording: Path) -> Iterator[Record]:
 
 
 class Orders:
-    """A word to the disk: let so many of the next writes fail."""
+    """A word to the disk: which write is to fail next."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -58,13 +58,17 @@ class Orders:
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
 
-    @property
-    def failing(self) -> int:
-        return self._page[0]
+    def fail(self, mark: bytes) -> None:
+        """The next write that has these octets in it; any, if there are none."""
+        self._page[1 : 1 + len(mark)] = mark
+        self._page[0] = 1 + len(mark)
 
-    @failing.setter
-    def failing(self, writes: int) -> None:
-        self._page[0] = writes
+    def obey(self, octets: bytes) -> bool:
+        """This write is to fail; the order is carried out then."""
+        if not (end := self._page[0]) or self._page[1:end] not in octets:
+            return False
+        self._page[0] = 0
+        return True
 
 
 _LARGEST = 256 * 1024
@@ -144,10 +148,9 @@ class Disk:
 
     def _write(self, request: memoryview) -> bytes:
         _, offset, size, *_ = _READ_WRITE.unpack_from(request)
-        if self._orders.failing:
-            self._orders.failing -= 1
-            raise OSError(errno.EIO, "as ordered")
         octets = bytes(request[_READ_WRITE.size : _READ_WRITE.size + size])
+        if self._orders.obey(octets):
+            raise OSError(errno.EIO, "as ordered")
         append(self._recording, WRITE, offset, octets)
         os.pwrite(self._image, octets, offset)
         return struct.pack("<II", size, 0)

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import docker
@@ -18,10 +17,19 @@ from tests.torture.reading import by_python
 ACCOUNTS = {"alice": "wonderland", "bob": "builder", "carol": "choir"}
 
 
+def missing() -> str:
+    """What this machine lacks, or nothing."""
+    try:
+        docker.from_env().close()
+    except docker.errors.DockerException as problem:
+        return f"no Docker engine answers: {problem}"
+    return "" if os.geteuid() == 0 else "killing others' processes needs root"
+
+
 def rounds(seed: int, count: int) -> str:
     """So many kills; what was done. Raises Violation."""
     dice = random.Random(seed)
-    heard, begin = Heard(), time.monotonic()
+    heard = Heard()
     compose(("docker", "compose", "build", "--quiet", "mailserver"), seconds=900)
     with tempfile.TemporaryDirectory() as folder:
         system = MailSystem(docker.from_env(timeout=60), Path(folder))
@@ -39,7 +47,7 @@ def rounds(seed: int, count: int) -> str:
             system.remove()
     return (
         f"{count} kills, {heard.stored} messages stored, {heard.deleted} copies deleted,"
-        f" seed {seed}, {time.monotonic() - begin:.0f} s"
+        f" seed {seed}"
     )
 
 

@@ -78,10 +78,10 @@ def detach(folder: Path) -> None:
     _LIBC.umount2(bytes(folder), _DETACH)
 
 
-def make(kind: str, image: Path) -> None:
+def make(kind: str, image: Path, size: int = SIZE) -> None:
     """An empty file system."""
     with image.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(size)
     subprocess.run([*MAKE[kind], str(image)], check=True, env=os.environ | _FOR_TESTS)
 
 

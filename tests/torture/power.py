@@ -7,10 +7,12 @@ anything: none of it, all, some writes, some pages of 4 KiB.
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +27,12 @@ from tests.torture.oracle import Oracle
 from tests.torture.reading import both
 
 PAGE = 4096
+CUTS = 50
+"""Of a recording."""
+IN_MAIL = b"Return-Path: "
+"""By which the disk knows a write of mail from one of the file system's own."""
+MEMORY = Path("/dev/shm")
+"""Where the images lie: it is the fastest."""
 LIVES = 4
 """Of the two servers, in a recording."""
 FAULTY = 5
@@ -69,8 +77,8 @@ class Bench:
     def recorded(self, image: Path, recording: Path) -> Iterator[tuple[Path, int, disk.Orders]]:
         """The file system in `image`, mounted over a disk that records; the recording to mark."""
         device, orders = self.folder / "disk", self.folder / "orders"
+        orders.unlink(missing_ok=True)
         control = disk.Orders(orders)
-        control.failing = 0
         command = [sys.executable, "-m", "tests.torture.disk", device, image, recording, orders]
         server = subprocess.Popen(command, stdout=subprocess.PIPE)
         marks = -1
@@ -108,7 +116,7 @@ def record(bench: Bench, seed: str) -> tuple[Path, Path]:
 
         def unrest(dice: random.Random) -> None:
             if faulty and dice.random() < 0.2:
-                orders.failing = 1
+                orders.fail(dice.choice([IN_MAIL, IN_MAIL, b""]))
             with suppress(OSError) if faulty else nullcontext():
                 _unrest(data, dice)
 
@@ -215,6 +223,23 @@ def _copy(source: Path, target: Path) -> Path:
 
 
 # -- judging ---------------------------------------------------------------------------------------
+
+
+def cuts(kind: str, seeds: Iterator[str], count: int) -> str:
+    """So many cuts or all seeds, a recording each; what was done. Raises Violation."""
+    logging.disable()  # what the servers say of their repairs
+    mounts.own_mounts()
+    used = []
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        bench = Bench(kind, Path(folder))
+        while bench.cuts < count and (seed := next(seeds, "")):
+            used.append(seed)
+            try:
+                run(bench, seed, CUTS)
+            except Exception as problem:
+                problem.add_note(f"again with: make repro SEED={seed}")
+                raise
+    return f"{bench.report()}, seeds {used[0]} to {used[-1]}"
 
 
 def run(bench: Bench, seed: str, cuts: int) -> None:

@@ -1,0 +1,93 @@
+"""Bugs to plant: a rig that does not find each of them soon proves nothing."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.torture import mounts, power
+from tests.torture.oracle import Violation
+
+from mailserver import durable
+
+
+def acknowledge_before_the_sync() -> None:
+    durable.sync_data = lambda fd: None
+
+
+def never_sync_a_folder() -> None:
+    durable.sync_directory = lambda fd: None
+
+
+def rename_without_a_sync() -> None:
+    def replace(temporary: str, name: str, folder: int, fd: int) -> None:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        durable.sync_directory(folder)
+
+    durable.replace = replace
+
+
+def sync_again_when_it_failed() -> None:
+    power.FAULTY = 1  # all disks fail
+    sync_data = durable.sync_data
+
+    def sync(fd: int) -> None:
+        try:
+            sync_data(fd)
+        except OSError:
+            sync_data(fd)
+
+    durable.sync_data = sync
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        acknowledge_before_the_sync,
+        never_sync_a_folder,
+        rename_without_a_sync,
+        sync_again_when_it_failed,
+    )
+}
+
+CUTS = 100
+"""Of each file system, within which a bug must be found on one of them."""
+_CUTS_A_RECORDING = 20
+_FOUND = 7
+
+
+def hunt(seed: int) -> str:
+    """Every bug must be found; what was done. Raises Violation."""
+    found = {name: _find(name, seed) for name in BUGS}
+    if missed := [name for name, where in found.items() if not where]:
+        raise Violation(f"planted, and not found in {CUTS} cuts: {missed}, seed {seed}")
+    return f"{len(BUGS)} planted bugs found, seed {seed}: {found}"
+
+
+def _find(name: str, seed: int) -> list[str]:
+    """On which file systems."""
+    fork = multiprocessing.get_context("fork")
+    processes = {
+        kind: fork.Process(target=_live_with, args=(name, kind, seed)) for kind in mounts.MAKE
+    }
+    for process in processes.values():
+        process.start()
+    for process in processes.values():
+        process.join()
+    return [kind for kind, process in processes.items() if process.exitcode == _FOUND]
+
+
+def _live_with(name: str, kind: str, seed: int) -> None:
+    BUGS[name]()
+    power.CUTS = _CUTS_A_RECORDING
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        power.KEPT = Path(folder)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            power.cuts(kind, (f"{kind}:{seed + n}" for n in itertools.count()), CUTS)
+        except (AssertionError, OSError):
+            os._exit(_FOUND)
