@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailserver.admin import users
+from mailserver.admin import check, users
 from mailserver.admin.problem import Problem
 
 
@@ -22,6 +22,7 @@ class Subcommand:
 
 
 SUBCOMMANDS = {
+    "check": Subcommand("every mailbox, by message and octet; --repair", check.prepare),
     "users": Subcommand("accounts in users.txt", users.prepare),
 }
 
