@@ -158,8 +158,7 @@ class ServerTls:
             certificate = x509.load_pem_x509_certificate(self._certificate.read_bytes())
             key = serialization.load_pem_private_key(self._key.read_bytes(), password=None)
             context.use_certificate_chain_file(os.fspath(self._certificate))
-            context.use_privatekey(key)  # type: ignore[arg-type] # of whatever kind the file has
-            context.check_privatekey()
+            context.use_privatekey(key)  # type: ignore[arg-type] # refuses what does not fit
         except (ValueError, TypeError, SSL.Error) as error:
             what = f"{self._certificate} with key {self._key}"
             raise CertificateUnusable(f"{what}: {_reason(error)}") from None

@@ -327,6 +327,11 @@ def test_where_nobody_is_hashed_nothing_is(path: Path, work: Work) -> None:
     assert work.calls == 0
 
 
+def test_no_password_is_not_the_password_of_nobody(hashed: UsersFile, work: Work) -> None:
+    right = checking.Checking(work, work.clock).is_right(None, "", hashing=False)
+    assert asyncio.run(right) is False
+
+
 def test_keys_that_are_kept(hashed: UsersFile, path: Path, work: Work) -> None:
     assert asyncio.run(hashed.scram_keys("ALICE")) == SECRET.keys
     asyncio.run(hashed.scram_keys("bob"))

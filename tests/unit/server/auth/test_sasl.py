@@ -149,7 +149,24 @@ def test_scram_with_a_wrong_password() -> None:
     mechanism.step(CLIENT_FIRST)
     mechanism.keys(scram_keys("pencil2", SALT, 4096))
     assert mechanism.step(CLIENT_FINAL) == Failure()
+
+
+def test_an_exchange_has_one_proof() -> None:
+    mechanism = start("SCRAM-SHA-256")
+    mechanism.step(CLIENT_FIRST)
+    mechanism.keys(KEYS)
+    assert mechanism.step(b"c=biws") == Failure()
     assert mechanism.step(CLIENT_FINAL) == Failure()
+
+
+@pytest.mark.parametrize("nonce", ["rOprNGfwEbeRWgbNEkqO", SERVER_NONCE, "another"])
+def test_a_proof_with_another_nonce(nonce: str) -> None:
+    """RFC 5802 5.1: it has to be the one that the server sent, even if the proof is right."""
+    mechanism = start("SCRAM-SHA-256")
+    mechanism.step(CLIENT_FIRST)
+    mechanism.keys(KEYS)
+    message, final = CLIENT_FIRST.decode().removeprefix("n,,"), f"c=biws,r={nonce}"
+    assert mechanism.step(proof(message, SERVER_FIRST.decode(), final)) == Failure()
 
 
 def test_an_exchange_cannot_be_played_again() -> None:

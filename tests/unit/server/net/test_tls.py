@@ -336,6 +336,25 @@ def test_implicit_tls(tls: ServerTls, files: tuple[Path, Path], loop: Loop) -> N
     run(story(), loop)
 
 
+def test_the_server_speaks_first(tls: ServerTls, files: tuple[Path, Path], loop: Loop) -> None:
+    async def greet(stream: SocketStream) -> None:
+        stream.send(b"220 mailserver\r\n")
+
+    async def story() -> None:
+        async with Server(greet, tls) as server:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1",
+                server.port,
+                ssl=client_context(files[0]),
+                server_hostname="mail.example",
+            )
+            assert await reader.read() == b"220 mailserver\r\n"
+            writer.close()
+            await writer.wait_closed()
+
+    run(story(), loop)
+
+
 async def upgrade(stream: SocketStream, tls: ServerTls) -> None:
     await stream.receive(5)
     stream.send(b"220 go ahead\r\n")
