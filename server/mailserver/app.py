@@ -13,7 +13,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
 
 import uvloop
 
@@ -23,8 +25,13 @@ from mailserver.delivery.accept import Policy, Reception
 from mailserver.delivery.addressing import Addresses
 from mailserver.message.ids import MessageIds
 from mailserver.net import pop3_driver, smtp_driver
-from mailserver.net.listener import Listener, Serve, bind
+from mailserver.net.door import Door
+from mailserver.net.listener import Listener, Refusals, Serve, bind
+from mailserver.net.pace import Pacing
+from mailserver.net.proxies import Proxies
+from mailserver.net.self_signed import certificate_in
 from mailserver.net.threads import DiskThreads
+from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.pop3 import replies as pop3_replies
 from mailserver.settings import Settings
@@ -32,7 +39,7 @@ from mailserver.smtp import replies as smtp_replies
 from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
-from mailserver.store.files import OPEN_MAILBOXES, FileStore
+from mailserver.store.files import OPEN_MAILBOXES, OWN_FOLDER, FileStore
 
 logger = logging.getLogger(__name__)
 
@@ -41,42 +48,90 @@ _CONFIGURATION_ERROR = os.EX_CONFIG
 
 def smtpmail() -> int:
     """The command `smtpmail`."""
-    return _main("smtpmail", "SMTP server (RFC 5321) over a folder of mailboxes.", _smtp)
+    return _main("smtpmail", "SMTP server (RFC 5321) over a folder of mailboxes.", _Smtp())
 
 
 def popserver() -> int:
     """The command `popserver`."""
-    return _main("popserver", "POP3 server (RFC 1939) over a folder of mailboxes.", _pop3)
+    return _main("popserver", "POP3 server (RFC 1939) over a folder of mailboxes.", _Pop3())
 
 
 class _CannotStart(Exception):
     """Says what is wrong and what to do."""
 
 
-Compose = Callable[[Settings, UsersFile, FileStore, DiskThreads], Listener]
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What all connections share; of one process."""
+
+    chosen: Settings
+    users: UsersFile
+    store: FileStore
+    tls: ServerTls
+    threads: DiskThreads
 
 
-def _smtp(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
-    commit = GroupCommit(store)
-    new_id = MessageIds(secrets.token_hex(6))
-    reception = Reception(policy(chosen), users, store, commit.append, time.time, new_id)
-    limits = Limits(
-        chosen.limits.message_limit, chosen.limits.recipient_limit, chosen.limits.error_limit
+class _Protocol(Protocol):
+    """What smtpmail and popserver differ in."""
+
+    refusals: Refusals
+
+    def tls_port(self, chosen: Settings) -> int | None:
+        """The port for TLS from the first octet; None: there is none."""
+
+    def serve(self, parts: _Parts) -> Serve:
+        """Leads a connection."""
+
+
+class _Smtp:
+    refusals = Refusals(
+        smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False),
+        smtp_replies.TOO_MANY_FROM_YOU.encode(extended=False),
     )
-    service = Service(limits)
-    times = chosen.times
-    timeouts = smtp_driver.Timeouts(
-        command=times.command_timeout,
-        first_command=times.first_command_timeout,
-        content=times.command_timeout,
-        send=times.send_timeout,
+
+    def tls_port(self, chosen: Settings) -> int | None:
+        return chosen.ports.smtps_port
+
+    def serve(self, parts: _Parts) -> Serve:
+        chosen = parts.chosen
+        commit = GroupCommit(parts.store)
+        new_id = MessageIds(secrets.token_hex(6))
+        reception = Reception(
+            policy(chosen), parts.users, parts.store, commit.append, time.time, new_id
+        )
+        allowed = chosen.limits
+        limits = Limits(allowed.message_limit, allowed.recipient_limit, allowed.error_limit)
+        service = Service(limits)
+        times = chosen.times
+        timeouts = smtp_driver.Timeouts(
+            command=times.command_timeout,
+            first_command=times.first_command_timeout,
+            content=times.command_timeout,
+            send=times.send_timeout,
+            pacing=Pacing(times.message_pace, times.message_timeout),
+        )
+        own_name = chosen.listening.domains[0]
+        return lambda stream: smtp_driver.SmtpDriver(
+            stream, own_name, service, timeouts, reception, parts.threads
+        ).run()
+
+
+class _Pop3:
+    refusals = Refusals(
+        pop3_replies.err(pop3_replies.TOO_MANY_CONNECTIONS),
+        pop3_replies.err(pop3_replies.TOO_MANY_FROM_YOU),
     )
-    own_name = chosen.listening.domains[0]
-    serve: Serve = lambda stream: smtp_driver.SmtpDriver(  # noqa: E731
-        stream, own_name, service, timeouts, reception, threads
-    ).run()
-    refusal = smtp_replies.TOO_MANY_CONNECTIONS.encode(extended=False)
-    return Listener(serve, chosen.limits.connections, refusal)
+
+    def tls_port(self, chosen: Settings) -> int | None:
+        return chosen.ports.pop3s_port
+
+    def serve(self, parts: _Parts) -> Serve:
+        times = parts.chosen.times
+        timeouts = pop3_driver.Timeouts(times.login_timeout, times.idle_timeout, times.send_timeout)
+        own_name = parts.chosen.listening.domains[0]
+        return lambda stream: pop3_driver.Pop3Driver(
+            stream, own_name, timeouts, parts.users, parts.store, parts.threads
+        ).run()
 
 
 def policy(chosen: Settings) -> Policy:
@@ -90,68 +145,95 @@ def policy(chosen: Settings) -> Policy:
         delivery.postmaster,
     )
     quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
-    return Policy(addresses, chosen.limits.subject_limit, quota)
+    limits = chosen.limits
+    return Policy(addresses, limits.subject_limit, quota, limits.messages_per_minute)
 
 
-def _pop3(chosen: Settings, users: UsersFile, store: FileStore, threads: DiskThreads) -> Listener:
-    times = chosen.times
-    timeouts = pop3_driver.Timeouts(times.login_timeout, times.idle_timeout, times.send_timeout)
-    own_name = chosen.listening.domains[0]
-    serve: Serve = lambda stream: pop3_driver.Pop3Driver(  # noqa: E731
-        stream, own_name, timeouts, users, store, threads
-    ).run()
-    refusal = pop3_replies.err(pop3_replies.TOO_MANY_CONNECTIONS)
-    return Listener(serve, chosen.limits.connections, refusal)
+def _listeners(parts: _Parts, protocol: _Protocol) -> list[Listener]:
+    """One a port, in the order of `_ports`."""
+    chosen = parts.chosen
+    door = Door(chosen.limits.connections, chosen.limits.connections_per_address)
+    proxies = Proxies(chosen.access.proxies)
+    serve = protocol.serve(parts)
+    return [
+        Listener(serve, door, protocol.refusals, tls, proxies, chosen.times.session_timeout)
+        for tls in (None, parts.tls)
+    ]
 
 
-def _main(command: str, what: str, compose: Compose) -> int:
+def _main(command: str, what: str, protocol: _Protocol) -> int:
     log.start(command)
     os.umask(0o077)
     try:
         chosen = _share(settings.read(command, what))
         users, store = _open_data(chosen)
+        tls = _open_certificate(chosen)
         if chosen.check:
             logger.info("settings and data folder are good")
             return 0
-        sockets = _listen(chosen)
+        ports = [_listen(chosen, chosen.port, "")]
+        if (tls_port := protocol.tls_port(chosen)) is not None:
+            ports.append(_listen(chosen, tls_port, " inside TLS"))
     except (settings.Unusable, _CannotStart) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
     def work(number: int, waited_for: int | None) -> int:
-        listener = lambda: compose(chosen, users, store, DiskThreads())  # noqa: E731
-        uvloop.run(_serve(listener, sockets[number], waited_for, chosen.times.stop_timeout))
+        listeners = lambda: _listeners(  # noqa: E731
+            _Parts(chosen, users, store, tls, DiskThreads()), protocol
+        )
+        sockets = [of_workers[number] for of_workers in ports]
+        uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout))
         return 0
 
-    return workers.run(len(sockets), work)
+    return workers.run(len(ports[0]), work)
 
 
 async def _serve(
-    compose: Callable[[], Listener], bound: socket.socket, waited_for: int | None, patience: float
+    compose: Callable[[], list[Listener]],
+    sockets: list[socket.socket],
+    waited_for: int | None,
+    patience: float,
 ) -> None:
     """From start to SIGTERM."""
-    listener = compose()
+    listeners = compose()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if waited_for is not None:
         loop.add_reader(waited_for, stop.set)
-    await listener.start(bound)
+    for listener, bound in zip(listeners, sockets, strict=False):
+        await listener.start(bound)
     await stop.wait()
     logger.info("stopping")
-    await listener.stop(patience)
+    await asyncio.gather(*(listener.stop(patience) for listener in listeners))
     logger.info("stopped")
 
 
-def _listen(chosen: Settings) -> list[socket.socket]:
+def _listen(chosen: Settings, port: int, manner: str) -> list[socket.socket]:
+    """A socket a worker."""
     try:
-        sockets = bind(chosen.listening.host, chosen.port, _workers(chosen))
+        sockets = bind(chosen.listening.host, port, _workers(chosen))
     except OSError as error:
-        raise _CannotStart(_bind_problem(chosen, error)) from None
+        raise _CannotStart(_bind_problem(chosen.listening.host, port, error)) from None
     host, port = sockets[0].getsockname()[:2]
-    logger.info("listening on %s:%d, data in %s", host, port, chosen.data)
+    logger.info("listening on %s:%d%s, data in %s", host, port, manner, chosen.data)
     return sockets
+
+
+def _open_certificate(chosen: Settings) -> ServerTls:
+    access, data = chosen.access, chosen.data
+    try:
+        if access.certificate:
+            certificate = data / access.certificate
+            return ServerTls(certificate, data / access.key if access.key else certificate)
+        folder = data / OWN_FOLDER / "tls"
+        return ServerTls(*certificate_in(folder, chosen.listening.domains, datetime.now(UTC)))
+    except CertificateUnusable as problem:
+        raise _CannotStart(str(problem)) from None
+    except OSError as error:
+        raise _CannotStart(f"{data}: no certificate could be made: {error.strerror}") from None
 
 
 def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
@@ -161,7 +243,9 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
     try:
         users = UsersFile(data)
         open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
-        return users, FileStore(data, time.time, open_mailboxes=open_mailboxes)
+        memory = chosen.limits.memory_limit
+        store = FileStore(data, time.time, open_mailboxes=open_mailboxes, memory_octets=memory)
+        return users, store
     except AccountsUnusable as problem:
         raise _CannotStart(str(problem)) from None
     except OSError as error:
@@ -171,13 +255,12 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
         raise _CannotStart(f"{data}: {error.strerror}{hint}") from None
 
 
-def _bind_problem(chosen: Settings, error: OSError) -> str:
-    host = chosen.listening.host
-    where = f"port {chosen.port}" + (f" of {host}" if host else "")
+def _bind_problem(host: str, port: int, error: OSError) -> str:
+    where = f"port {port}" + (f" of {host}" if host else "")
     if error.errno == errno.EADDRINUSE:
         return f"{where} is in use by another program"
     if error.errno == errno.EACCES:
-        return f"{where} needs more rights; take one above 1023, such as {2000 + chosen.port}"
+        return f"{where} needs more rights; take one above 1023, such as {2000 + port}"
     return f"cannot listen on {where}: {error.strerror or error}"
 
 

@@ -110,6 +110,16 @@ class Machine:
     ) -> MemoryStream:
         """One SMTP connection from greeting to end."""
         stream = MemoryStream(chunks)
+        self.smtp_over(stream, timeouts)
+        return stream
+
+    def smtp_over(
+        self,
+        stream: MemoryStream,
+        timeouts: smtp_driver.Timeouts | None = None,
+        clock: Callable[[], float] = lambda: NOW,
+    ) -> None:
+        """One SMTP connection over this stream."""
         run(
             SmtpDriver(
                 stream,
@@ -118,9 +128,9 @@ class Machine:
                 timeouts or smtp_driver.Timeouts(),
                 self.reception,
                 in_thread,
+                clock,
             ).run()
         )
-        return stream
 
     def pop3(self, chunks: Iterable[bytes | Exception]) -> MemoryStream:
         """One POP3 connection from greeting to end."""

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -164,7 +165,7 @@ def test_a_folder_with_only_user_txt_works_too(tmp_path: Path) -> None:
 
 def test_sigterm_ends_idle_sessions_and_lets_a_message_finish(tmp_path: Path) -> None:
     """RFC 5321 3.8: 421, after the message that is on its way was stored."""
-    mail = Mail(tmp_path)
+    mail = Mail(tmp_path, "--stop-timeout", "2")
     user = mail.new_user()
     idle = mail.raw_smtp(b"HELO c", b"MAIL FROM:<>")
     sending = mail.raw_smtp(*transaction(user))
@@ -185,9 +186,9 @@ def test_sigterm_ends_idle_sessions_and_lets_a_message_finish(tmp_path: Path) ->
     assert sending.to_end() == b""
     assert reading.to_end() == b""
     assert mail.pop3.process.wait(SECONDS) == 0
-    assert mail.smtp.process.wait(SECONDS) == 0  # the stuck one is not waited for
+    assert mail.smtp.process.wait(SECONDS) == 0  # the stuck one is waited for, but not for ever
     assert time.monotonic() - start < 10
-    assert stuck.to_end() == b""
+    assert stuck.to_end() == b"421 4.3.2 Service is stopping; closing transmission channel\r\n"
     for raw in (idle, sending, stuck, reading):
         raw.close()
     mail.stop()
@@ -212,6 +213,34 @@ def test_too_many_connections_are_told_so(data: Path) -> None:
                 reply = four.line()
         assert reply == b"220 mailserver Service Ready"
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "greeting"),
+    [
+        ("smtpmail", "--smtps-port", b"220 mailserver Service Ready\r\n"),
+        ("popserver", "--pop3s-port", b"+OK mailserver POP3 ready\r\n"),
+    ],
+)
+def test_a_second_port_inside_tls(command: str, option: str, greeting: bytes, data: Path) -> None:
+    server = Server(command, data, option, "0")
+    port = int(server.wait_for(r"listening on 127\.0\.0\.1:(\d+) inside TLS")[1])
+    context = ssl.create_default_context(cafile=str(data / ".mailserver/tls/certificate.pem"))
+    with (
+        socket.create_connection(("127.0.0.1", port), SECONDS) as clear,
+        context.wrap_socket(clear, server_hostname="mailserver") as tls,
+    ):
+        assert tls.recv(100) == greeting
+    with Raw(server.port) as raw:  # the first port goes on in the clear
+        assert raw.line() + b"\r\n" == greeting
+    assert server.stop() == 0
+
+
+def test_a_certificate_that_is_none(data: Path) -> None:
+    (data / "mailserver.toml").write_text('certificate = "users.txt"')
+    status, said = start("smtpmail", "0", "--data", str(data))
+    assert status == 78
+    assert str(data / "users.txt") in last_line(said)
 
 
 def test_too_few_descriptors_end_no_server(data: Path) -> None:

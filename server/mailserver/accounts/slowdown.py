@@ -8,12 +8,12 @@ account's owner logs in from another one. An owner who logged in from the attack
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mailserver.accounts.table import BoundedTable
+from mailserver.wire.peer import network_of
 
 K = TypeVar("K", bound=Hashable)
 
@@ -76,14 +76,3 @@ class _Counts(Generic[K]):
 
     def forget(self, key: K) -> None:
         self._empty_at.pop(key, None)
-
-
-def network_of(peer: str) -> str:
-    """What counts as one address: of IPv6 the /64, which one customer has."""
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:  # a connection without an address
-        return peer
-    if address.version == 4:
-        return peer
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

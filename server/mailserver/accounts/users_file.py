@@ -19,9 +19,10 @@ from mailserver.accounts.base import CheckResult, ScramKeys
 from mailserver.accounts.checking import Checking, TooBusy
 from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
-from mailserver.accounts.slowdown import Failures, SlowDown, network_of
+from mailserver.accounts.slowdown import Failures, SlowDown
 from mailserver.accounts.threads import HashingThreads, InThread
 from mailserver.accounts.users_list import UsersList, parse
+from mailserver.wire.peer import network_of
 
 log = logging.getLogger(__name__)
 

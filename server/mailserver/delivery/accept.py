@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts
 from mailserver.delivery.addressing import AddressBook, Addresses
+from mailserver.delivery.throttle import Throttle
 from mailserver.message import header, trace
 from mailserver.message.envelope import Envelope
 from mailserver.message.header import Header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath
+from mailserver.wire.peer import is_own, network_of
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
 
@@ -29,6 +31,8 @@ class Policy:
     """Characters, after decoding; None: any."""
     quota: Usage = NO_QUOTA
     """How full a mailbox may become; 0: as it likes."""
+    messages_a_minute: int | None = None
+    """From one address, programs on this machine apart; None: any number."""
 
 
 class Reception:
@@ -45,6 +49,7 @@ class Reception:
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before."""
         self._policy = policy
+        self._of_address = Throttle(policy.messages_a_minute, clock)
         self._book = AddressBook(policy.addresses, accounts)
         self._store = store
         self._append = append
@@ -53,6 +58,9 @@ class Reception:
 
     def sender(self, envelope: Envelope) -> Verdict:
         """May this transaction begin?"""
+        address = envelope.client.address
+        if not is_own(address) and not self._of_address.admits(network_of(address)):
+            return Verdict(Kind.TOO_MANY_MESSAGES)
         if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED

@@ -12,6 +12,7 @@ class Kind(Enum):
     ACCEPTED = auto()
     NO_SUCH_USER = auto()
     NO_RELAYING = auto()
+    TOO_MANY_MESSAGES = auto()
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()
     DISK_FULL = auto()

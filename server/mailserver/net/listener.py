@@ -10,7 +10,10 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from mailserver.net.door import Door
+from mailserver.net.proxies import Proxies
 from mailserver.net.stream import SocketStream
 from mailserver.net.tls import ServerTls
 
@@ -19,8 +22,19 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 HANDSHAKE_SECONDS = 30.0
 _SWEEP_SECONDS = 1.0
+_LAST_SECONDS = 1.0  # for a last reply, when the patience has ended
 
 Serve = Callable[[SocketStream], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What those are told who may not come in."""
+
+    full: bytes = b""
+    """There are too many connections."""
+    crowded: bytes = b""
+    """There are too many from this address."""
 
 
 class Listener:
@@ -29,16 +43,21 @@ class Listener:
     def __init__(
         self,
         serve: Serve,
-        connection_limit: int,
-        refusal: bytes,
+        door: Door,
+        refusals: Refusals,
         tls: ServerTls | None = None,
+        proxies: Proxies | None = None,
+        session_seconds: float | None = None,
     ) -> None:
-        """`serve` leads one connection; those over the limit get `refusal` and are closed. With
-        `tls` every connection begins with a handshake (RFC 8314 3)."""
+        """`serve` leads one connection. With `tls` each begins with a handshake (RFC 8314 3), and
+        none is made for a refusal. The `proxies` say who the client is. None lasts much longer than
+        `session_seconds`."""
         self._serve = serve
-        self._connection_limit = connection_limit
-        self._refusal = refusal
+        self._door = door
+        self._refusals = refusals
         self._tls = tls
+        self._proxies = proxies or Proxies()
+        self._session_seconds = session_seconds
         self._connections: dict[asyncio.Task[None], SocketStream] = {}
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -52,13 +71,15 @@ class Listener:
         self._sweeper = loop.create_task(self._sweep())
 
     async def stop(self, patience: float) -> None:
-        """Accept no more; let those in the middle of a message end it, `patience` seconds long."""
+        """Accept no more; let those in the middle of a message end it, `patience` seconds long, and
+        then tell them that there is no more time."""
         if self._server is not None:
             self._server.close()
-        for stream in self._connections.values():
-            stream.stop()
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=patience)
+        for seconds in (patience, min(patience, _LAST_SECONDS)):
+            for stream in self._connections.values():
+                stream.stop()
+            if self._connections:
+                await asyncio.wait(self._connections, timeout=seconds)
         for task in list(self._connections):
             task.cancel()
         if self._connections:
@@ -67,23 +88,22 @@ class Listener:
             self._sweeper.cancel()
 
     def _connected(self, stream: SocketStream) -> None:
-        full = len(self._connections) >= self._connection_limit
-        task = asyncio.ensure_future(self._run(stream, self._refuse if full else self._lead))
+        if self._session_seconds is not None:
+            stream.ends_at = asyncio.get_running_loop().time() + self._session_seconds
+        task = asyncio.ensure_future(self._run(stream, entered=self._door.enter()))
         self._connections[task] = stream
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(self._ended)
 
-    async def _lead(self, stream: SocketStream) -> None:
-        if self._tls is not None:
-            await stream.start_tls(self._tls, HANDSHAKE_SECONDS)
-        await self._serve(stream)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._connections[task]
+        self._door.leave()
 
-    async def _refuse(self, stream: SocketStream) -> None:
-        if self._tls is None:  # a handshake for a refusal is work for nothing
-            stream.send(self._refusal)
-
-    async def _run(self, stream: SocketStream, lead: Serve) -> None:
+    async def _run(self, stream: SocketStream, *, entered: bool) -> None:
         try:
-            await lead(stream)
+            if entered:
+                await self._lead(stream)
+            else:
+                self._refuse(stream, self._refusals.full)
             await stream.close()
         except ConnectionError:
             pass  # the peer is gone
@@ -91,6 +111,25 @@ class Listener:
             log.exception("a fault of this server; the connection from %s ends", stream.peer)
         finally:
             stream.abort()
+
+    async def _lead(self, stream: SocketStream) -> None:
+        if self._proxies.include(stream.peer):
+            await self._proxies.introduce(stream)
+        peer = stream.peer
+        if not self._door.enter_from(peer):
+            log.info("too many connections from %s", peer)
+            self._refuse(stream, self._refusals.crowded)
+            return
+        try:
+            if self._tls is not None:
+                await stream.start_tls(self._tls, HANDSHAKE_SECONDS)
+            await self._serve(stream)
+        finally:
+            self._door.leave_from(peer)
+
+    def _refuse(self, stream: SocketStream, refusal: bytes) -> None:
+        if self._tls is None:  # a handshake for a refusal is work for nothing
+            stream.send(refusal)
 
     async def _sweep(self) -> None:
         """One clock for all time limits, instead of a timer a wait."""

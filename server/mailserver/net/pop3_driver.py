@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts
-from mailserver.net.stream import ByteStream, ReceiveTimeout, ServerStopping
+from mailserver.net.stream import ByteStream, ReceiveTimeout, SessionOver
 from mailserver.net.threads import InThread
 from mailserver.pop3 import replies
 from mailserver.pop3.events import Disconnect, Login, NeedData, Retrieve, SendFirst, Update
@@ -83,7 +83,7 @@ class Pop3Driver:
         timeout = self._timeouts.command if self._maildrop else self._timeouts.login
         try:
             octets = await self._stream.receive(timeout)
-        except (ReceiveTimeout, ServerStopping):
+        except (ReceiveTimeout, SessionOver):
             return False  # RFC 1939 3: closed without a word, and without an UPDATE
         self._session.receive_data(octets)
         return bool(octets)

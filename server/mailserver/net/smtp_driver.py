@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailserver.delivery.accept import Reception
 from mailserver.message.envelope import Envelope
 from mailserver.message.verdict import Kind, Verdict
-from mailserver.net.stream import ByteStream, ReceiveTimeout, ServerStopping
+from mailserver.net.pace import Pace, Pacing
+from mailserver.net.stream import (
+    ByteStream,
+    ReceiveTimeout,
+    ServerStopping,
+    SessionOver,
+    SessionTimeout,
+)
 from mailserver.net.threads import InThread
 from mailserver.smtp import replies
 from mailserver.smtp.events import (
@@ -35,6 +44,7 @@ log = logging.getLogger(__name__)
 _REPLY = {
     Kind.NO_SUCH_USER: replies.NO_SUCH_USER,
     Kind.NO_RELAYING: replies.NO_RELAYING,
+    Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_MESSAGES,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
     Kind.DISK_FULL: replies.DISK_FULL,
@@ -42,6 +52,12 @@ _REPLY = {
     Kind.MAILBOX_FULL: replies.MAILBOX_FULL,
     Kind.MAILBOX_UNUSABLE: replies.MAILBOX_UNUSABLE,
     Kind.STORAGE_FAILED: replies.STORAGE_FAILED,
+}
+
+
+_FAREWELL: dict[type[SessionOver], Reply] = {
+    ServerStopping: replies.SHUTTING_DOWN,
+    SessionTimeout: replies.SESSION_TOO_LONG,
 }
 
 
@@ -53,6 +69,7 @@ class Timeouts:
     first_command: float = 60.0
     content: float = 300.0
     send: float = 60.0
+    pacing: Pacing = Pacing()  # noqa: RUF009 # it is frozen
 
 
 def _reply_to(verdict: Verdict, accepted: Reply) -> Reply:
@@ -73,6 +90,7 @@ class SmtpDriver:
         timeouts: Timeouts,
         reception: Reception,
         in_thread: InThread,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._session = SmtpSession(domain, stream.peer, service)
@@ -81,7 +99,9 @@ class SmtpDriver:
         self._in_thread = in_thread
         self._staging: Staging | None = None  # set while content comes in
         self._timeout = timeouts.first_command
-        self._stopping = False
+        self._clock = clock
+        self._pace: Pace | None = None  # set with `_staging`
+        self._farewell: Reply | None = None  # set when the connection is to end
 
     async def run(self) -> None:
         """Until the client or the session ends it. Raises ConnectionError when the peer is gone."""
@@ -128,15 +148,21 @@ class SmtpDriver:
         """Send what waits, take what comes; False when nothing comes any more."""
         await self._flush()
         try:
-            octets = await self._stream.receive(self._timeout)
+            octets = await self._stream.receive(self._patience())
         except ReceiveTimeout:
-            self._session.close(replies.TIMED_OUT)
+            self._session.close(replies.TOO_SLOW if self._too_slow() else replies.TIMED_OUT)
             return True
-        except ServerStopping:
-            self._stopping = True
-            if self._staging is None:
+        except SessionOver as over:
+            told_before = self._farewell is not None
+            self._farewell = _FAREWELL[type(over)]
+            if self._staging is None or told_before:
                 self._stop_between_messages()
             return True
+        if self._pace is not None:
+            self._pace.came(len(octets))
+            if self._too_slow():
+                self._session.close(replies.TOO_SLOW)
+                return True
         self._timeout = self._timeouts.command if not self._staging else self._timeouts.content
         self._session.receive_data(octets)
         return bool(octets)
@@ -145,9 +171,18 @@ class SmtpDriver:
         if not self._stream.send(self._session.data_to_send()):
             await self._stream.drain(self._timeouts.send)
 
+    def _patience(self) -> float:
+        """Seconds for the next octets."""
+        if self._pace is None:
+            return self._timeout
+        return min(self._timeout, self._pace.seconds_left(self._clock()))
+
+    def _too_slow(self) -> bool:
+        return self._pace is not None and not self._pace.seconds_left(self._clock())
+
     def _stop_between_messages(self) -> None:
-        if self._stopping:
-            self._session.close(replies.SHUTTING_DOWN)
+        if self._farewell is not None:
+            self._session.close(self._farewell)
 
     def _recipient(self, forward_path: ForwardPath) -> Reply:
         envelope = self._session.envelope
@@ -161,6 +196,7 @@ class SmtpDriver:
         except OSError as error:
             log.error("no place for a message on its way in: %s", error)
             return replies.STORAGE_FAILED
+        self._pace = Pace(self._timeouts.pacing, self._clock())
         return replies.START_INPUT
 
     async def _take(self, content: bytes) -> None:
@@ -176,6 +212,7 @@ class SmtpDriver:
 
     async def _accept(self, envelope: Envelope) -> Reply:
         staging, self._staging = self._staging, None
+        self._pace = None
         if staging is None:
             return replies.DISK_FULL
         try:
@@ -193,6 +230,7 @@ class SmtpDriver:
         return _reply_to(verdict, replies.message_ok(message_id))
 
     def _forget(self) -> None:
+        self._pace = None
         if self._staging is not None:
             self._staging.discard()
             self._staging = None

@@ -25,8 +25,17 @@ class ReceiveTimeout(Exception):
     """Nothing came in the time allowed."""
 
 
-class ServerStopping(Exception):
-    """The server is being stopped; raised once in each connection that waits for its peer."""
+class SessionOver(Exception):
+    """The connection is to end as soon as it can; raised where it waits for its peer, and once
+    more when it does not end."""
+
+
+class ServerStopping(SessionOver):
+    """The server is being stopped."""
+
+
+class SessionTimeout(SessionOver):
+    """The connection has lasted as long as it may."""
 
 
 class ByteStream(Protocol):
@@ -39,7 +48,7 @@ class ByteStream(Protocol):
 
     async def receive(self, timeout: float) -> bytes:
         """What has come, at least one octet; b"" when the connection has ended. `timeout` in
-        seconds: ReceiveTimeout. May raise ServerStopping."""
+        seconds: ReceiveTimeout. May raise SessionOver."""
 
     def send(self, octets: bytes) -> bool:
         """Send; never waits. False: so much waits by now that `drain` must come before more, or
@@ -64,6 +73,7 @@ class SocketStream(asyncio.Protocol):
         self.peer = ""
         self.encryption: Encryption | None = None
         self.deadline: float | None = None  # loop time; None while nobody waits for the peer
+        self.ends_at: float | None = None  # loop time; None: it may last
         self._on_connect = on_connect
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -76,7 +86,7 @@ class SocketStream(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
         self._sending_paused = False
-        self._stopping = False
+        self._over: SessionOver | None = None
 
     # -- called by the event loop ----------------------------------------------------------------
 
@@ -122,7 +132,10 @@ class SocketStream(asyncio.Protocol):
 
     def stop(self) -> None:
         """Let the one who waits for the peer know that the server stops."""
-        self._stopping = True
+        self._end(ServerStopping())
+
+    def _end(self, reason: SessionOver) -> None:
+        self._over = reason
         self._wake(self._receiver)
 
     def expire(self, now: float) -> None:
@@ -131,6 +144,15 @@ class SocketStream(asyncio.Protocol):
             if self._drained is not None or self._closed is not None:
                 self.abort()
             self._wake(self._receiver)
+        if self.ends_at is not None and now > self.ends_at:
+            self.ends_at = None
+            self._end(SessionTimeout())
+
+    def give_back(self, octets: bytes) -> None:
+        """Put octets that were received back in front of those that wait."""
+        if octets:
+            self._received.insert(0, octets)
+            self._waiting += len(octets)
 
     def abort(self) -> None:
         """Close at once, whatever waits."""
@@ -145,11 +167,11 @@ class SocketStream(asyncio.Protocol):
             self.deadline = self._loop.time() + timeout
             self._receiver = self._loop.create_future()
             try:
-                if not self._stopping:
+                if self._over is None:
                     await self._receiver
-                if self._stopping and not self._received:
-                    self._stopping = False
-                    raise ServerStopping
+                if self._over is not None and not self._received:
+                    over, self._over = self._over, None
+                    raise over
                 if not self._received and not self._ended:
                     raise ReceiveTimeout
             finally:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mailserver.settings.kinds import Unfit
+from mailserver.settings.setting import PREFIX, Setting, Values
 from mailserver.settings.toml_file import NAME
-from mailserver.settings.tree import GROUPS, PREFIX, TABLE, Setting, Settings, Values
+from mailserver.settings.tree import GROUPS, TABLE, Settings
 
 _EPILOG = f"""\
 Each of these is also a setting in {NAME} in the data folder, with "_" for "-", and a variable

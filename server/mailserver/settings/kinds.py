@@ -7,6 +7,7 @@ kind's `allowed` says what would.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mailserver.delivery.addressing import loop_in
 
 T = TypeVar("T")
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Aliases = tuple[tuple[str, tuple[str, ...]], ...]
 """Name and members of each, in lower case."""
 
@@ -175,10 +177,21 @@ def _aliases_of(text: str) -> object:
     return {name: users.split(",") for name, _, users in parts}
 
 
+def _network(value: object) -> Network:
+    try:
+        return ipaddress.ip_network(_printable(value))
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+
+
 PORT = Kind(f'a number from 0 to 65535, 0: any free one; or "{OFF}"', "PORT", _port, _number)
 FLAG = Kind("true or false", "true|false", _flag, _flag_of)
 ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", _printable, str)
 DOMAINS = listed(_domain, 'such as "example.org"', "domain names", "NAME")
+NETWORKS = listed(
+    _network, 'such as "192.0.2.1" or "10.0.0.0/8"', "addresses or networks", "NETWORK"
+)
+PATH = Kind("the name of a file, from the data folder on, in quotes", "FILE", _printable, str)
 USER = Kind("the name of a user or an alias, in quotes", "NAME", _user, str)
 ALIASES = Kind(
     'a table of names, such as { staff = ["alice", "bob"], info = "carol" }; '

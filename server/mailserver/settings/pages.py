@@ -12,7 +12,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-from mailserver.settings.tree import BOTH, GROUPS, TABLE, Setting
+from mailserver.settings.setting import BOTH, Setting
+from mailserver.settings.tree import GROUPS, TABLE
 
 BEGIN = "<!-- made of the code by `make docs` -->"
 END = "<!-- end of what is made -->"

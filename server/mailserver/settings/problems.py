@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailserver.settings.kinds import Unfit
-from mailserver.settings.tree import Setting
+from mailserver.settings.setting import Setting
 
 _SHOWN = 80
 """Characters of a value."""

@@ -11,7 +11,8 @@ from dataclasses import fields, replace
 from mailserver.settings import command_line, toml_file
 from mailserver.settings.kinds import DOMAIN, Unfit
 from mailserver.settings.problems import fault, unknown
-from mailserver.settings.tree import GROUPS, PREFIX, SETTINGS, Settings, Values
+from mailserver.settings.setting import PREFIX, Values
+from mailserver.settings.tree import GROUPS, SETTINGS, Settings
 
 # What Docker's links and Kubernetes say about a service that is itself called mailserver.
 _OF_A_SERVICE = re.compile(rf"{PREFIX}(SERVICE_.*|PORT|PORT_.*|NAME|ENV_.*)")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mailserver.settings.kinds import Unfit
 from mailserver.settings.problems import fault, unknown
-from mailserver.settings.tree import SETTINGS, Values
+from mailserver.settings.setting import Values
+from mailserver.settings.tree import SETTINGS
 
 NAME = "mailserver.toml"
 FILE_LIMIT = 1024 * 1024

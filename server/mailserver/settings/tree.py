@@ -7,63 +7,14 @@ and on the command line (`--` and the name with hyphens). A new one is a new lin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
 
 from mailserver.settings import kinds
-from mailserver.settings.kinds import Kind
+from mailserver.settings.kinds import OFF
+from mailserver.settings.setting import POP3, SMTP, Setting, setting
 
-T = TypeVar("T")
-
-PREFIX = "MAILSERVER_"
-"""Of all variables of the environment."""
-Values = dict[str, Any]
-"""Checked values by the names of their settings."""
-
-SMTP = frozenset({"smtpmail"})
-POP3 = frozenset({"popserver"})
-BOTH = SMTP | POP3
 _HOUR, _DAY = 3600, 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table."""
-
-    name: str
-    kind: Kind[Any]
-    default: object
-    """As it would stand in the file."""
-    sentence: str
-    """What it does and what a client is told; units are named."""
-    commands: frozenset[str]
-    """Those that heed it; the others check it all the same."""
-    only_option: str
-    """On the command line, where it is not made of the name."""
-
-    @property
-    def option(self) -> str:
-        """On the command line."""
-        return self.only_option or f"--{self.name.replace('_', '-')}"
-
-    @property
-    def variable(self) -> str:
-        """In the environment."""
-        return f"{PREFIX}{self.name.upper()}"
-
-
-def setting(
-    kind: Kind[T],
-    default: object,
-    sentence: str,
-    commands: frozenset[str] = BOTH,
-    *,
-    option: str = "",
-) -> T:
-    """A field of a group below."""
-    row = {"kind": kind, "default": default, "sentence": sentence, "commands": commands}
-    return field(default=kind.check(default), metadata=row | {"only_option": option})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +35,44 @@ class Listening:
         kinds.whole(0, 64),
         0,
         "Processes that serve the port; 0: one a core, at most 4.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Further ports, with TLS from the first octet on"""
+
+    smtps_port: int | None = setting(
+        kinds.PORT,
+        OFF,
+        "Port for SMTP inside TLS, usually 465 (RFC 8314 3.3).",
+        SMTP,
+    )
+    pop3s_port: int | None = setting(
+        kinds.PORT,
+        OFF,
+        "Port for POP3 inside TLS, usually 995 (RFC 8314 3.1).",
+        POP3,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """TLS, and who is believed"""
+
+    certificate: str = setting(
+        kinds.PATH,
+        "",
+        "PEM file with the server's certificate and what leads to its root; empty: one is made at "
+        "the first start, in .mailserver/tls. A file that changes is taken up at once.",
+    )
+    key: str = setting(kinds.PATH, "", "PEM file with its private key; empty: the same file.")
+    proxies: tuple[kinds.Network, ...] = setting(
+        kinds.NETWORKS,
+        [],
+        "Load balancers whose connections begin with a PROXY header, version 1 or 2, and have to; "
+        "the client that it names counts. Nobody else's header is believed.",
+        option="--proxy",
     )
 
 
@@ -142,6 +131,26 @@ class Limits:
         "Connections at once, never more than half of the open files the system allows; "
         "those over it are told 421 or -ERR and closed. Each worker takes its part.",
     )
+    connections_per_address: int | None = setting(
+        kinds.limit(1_000_000),
+        50,
+        "Connections at once from one address, of IPv6 from one /64, to one worker; those over it "
+        "are told 421 or -ERR and closed. Programs on this machine may have any number.",
+    )
+    messages_per_minute: int | None = setting(
+        kinds.limit(1_000_000),
+        3000,
+        "Messages in a minute from one address, of IPv6 from one /64, to one worker; over it MAIL "
+        "gets 450. Programs on this machine may send any number.",
+        SMTP,
+    )
+    memory_limit: int = setting(
+        kinds.whole(1_000_000, 10**12, "OCTETS"),
+        64 * 1024 * 1024,
+        "Octets of memory for all messages on their way into one worker; beyond it each goes to a "
+        "file at once, and a header over 16 KiB gets 452.",
+        SMTP,
+    )
     message_limit: int = setting(
         kinds.whole(1, 10**12, "OCTETS"),
         50_000_000,
@@ -185,6 +194,25 @@ class Times:
         "(RFC 5321 4.5.3.2.7 wants 300).",
         SMTP,
     )
+    message_timeout: int | None = setting(
+        kinds.limit(7 * _DAY, "SECONDS"),
+        3600,
+        "Seconds for a message as a whole; then 421.",
+        SMTP,
+    )
+    message_pace: int | None = setting(
+        kinds.limit(1_000_000, "OCTETS"),
+        500,
+        "Octets a second at which a message has to come in, on average, once it has lasted a "
+        "minute; slower than that gets 421.",
+        SMTP,
+    )
+    session_timeout: int | None = setting(
+        kinds.limit(7 * _DAY, "SECONDS"),
+        4 * _HOUR,
+        "Seconds that a connection may last; then SMTP ends it with 421, after the message on its "
+        "way, and POP3 closes it and deletes nothing.",
+    )
     login_timeout: int = setting(
         kinds.whole(1, _HOUR, "SECONDS"),
         60,
@@ -206,7 +234,7 @@ class Times:
     stop_timeout: int = setting(
         kinds.whole(1, _HOUR, "SECONDS"),
         8,
-        "Seconds that a message on its way may take when the server is stopped.",
+        "Seconds that a message on its way may take when the server is stopped; then 421.",
     )
 
 
@@ -217,6 +245,8 @@ class Settings:
     port: int
     data: Path
     listening: Listening = Listening()
+    ports: Ports = Ports()
+    access: Access = Access()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     times: Times = Times()
@@ -226,6 +256,8 @@ class Settings:
 
 GROUPS: dict[str, type] = {
     "listening": Listening,
+    "ports": Ports,
+    "access": Access,
     "delivery": Delivery,
     "limits": Limits,
     "times": Times,

@@ -93,8 +93,12 @@ def help_text(lines: str) -> Reply:
 
 # 4xx: not now. The sender tries again.
 TIMED_OUT = Reply(421, "4.4.2", "Nothing came for too long; closing transmission channel")
+TOO_SLOW = Reply(421, "4.4.2", "The message comes too slowly; closing transmission channel")
+SESSION_TOO_LONG = Reply(421, "4.4.2", "This session is over time; closing transmission channel")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is stopping; closing transmission channel")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing transmission channel")
+TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "Too many connections from your address; try again later")
+TOO_MANY_MESSAGES = Reply(450, "4.7.0", "Too many messages in a minute; try again later")
 TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections; try again later")
 HTTP = Reply(421, "4.7.0", "This port speaks SMTP, not HTTP; closing transmission channel")
 TLS = Reply(421, "4.7.0", "This port speaks SMTP in the clear; closing transmission channel")

@@ -17,7 +17,7 @@ from mailserver.store.base import Delivery, Deposit, MailboxUnusable, Usage
 from mailserver.store.mailbox_file import INDEX, MailboxFile
 from mailserver.store.maildrop import FileMaildrop
 from mailserver.store.pieces import MAILBOX
-from mailserver.store.staging import FileBody, FileStaging, MemoryUse
+from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileBody, FileStaging, MemoryUse
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class FileStore:
         clock: Callable[[], float],
         reserve_octets: int = RESERVE_OCTETS,
         open_mailboxes: int = OPEN_MAILBOXES,
+        memory_octets: int = MEMORY_OCTETS_IN_ALL,
     ) -> None:
         """`data`: the data folder, which must exist; raises OSError when it cannot be used."""
         self._spool = str(data / OWN_FOLDER / SPOOL)
@@ -82,7 +83,7 @@ class FileStore:
         for name in (SPOOL, LOST_AND_FOUND):
             os.close(durable.open_folder(name, own, create=True))
         os.close(own)
-        self._memory_use = MemoryUse()
+        self._memory_use = MemoryUse(memory_octets)
         self._open: OrderedDict[str, MailboxFile] = OrderedDict()
 
     def close(self) -> None:

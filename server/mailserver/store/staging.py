@@ -6,6 +6,7 @@ Small messages stay in memory; over a bound they go to an unnamed file, so that 
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,15 +22,23 @@ MEMORY_OCTETS = 256 * 1024
 """Of one message; more goes to a file."""
 MEMORY_OCTETS_IN_ALL = 64 * 1024 * 1024
 """Of all messages on their way in; beyond it each goes to a file at once."""
+HEADER_OCTETS = 16 * 1024
+"""Of a header that is not whole yet, and so cannot go to a file, when there is no more memory."""
 _CHUNK = 256 * 1024
 
 
 class MemoryUse:
     """How much memory all messages on their way in hold, in whatever thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MEMORY_OCTETS_IN_ALL) -> None:
         self.octets = 0
+        self._most = most
         self._lock = Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """It is more than it may be."""
+        return self.octets > self._most
 
     def add(self, octets: int) -> None:
         """So many more, or less."""
@@ -119,13 +128,15 @@ class FileStaging:
     @property
     def overfull(self) -> bool:
         """It holds as much memory as it may."""
-        return self._head is None and (
-            self._held > MEMORY_OCTETS
-            or (self._memory_use.octets > MEMORY_OCTETS_IN_ALL and self._held > 0)
-        )
+        # a header that is not whole cannot go to the file: then `spill` fails
+        if self._head is not None:
+            return self._memory_use.is_over and self._held > HEADER_OCTETS
+        return self._held > MEMORY_OCTETS or (self._memory_use.is_over and self._held > 0)
 
     def spill(self) -> None:
         """Move what is held in memory to the file; raises OSError."""
+        if self._head is not None and self.overfull:
+            raise OSError(errno.ENOMEM, "no memory for a header of this size")
         if self._body.file is None:
             # it has no name, and is gone when the last one who holds the body lets go of it
             self._body.file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115

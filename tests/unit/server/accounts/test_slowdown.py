@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailserver.accounts import table
-from mailserver.accounts.slowdown import Failures, SlowDown, network_of
+from mailserver.accounts.slowdown import Failures, SlowDown
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
@@ -85,18 +85,3 @@ def test_memory_is_bounded(slow: SlowDown, monkeypatch: pytest.MonkeyPatch) -> N
     slow.note("user999", "10.0.3.249", right=False)
     slow.note("user999", "10.0.3.249", right=False)
     assert slow.wait("user999", "10.0.3.249") > 0  # the newest is not forgotten
-
-
-@pytest.mark.parametrize(
-    ("peer", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("::1", "::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_what_counts_as_one_address(peer: str, network: str) -> None:
-    assert network_of(peer) == network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from mailserver.net import smtp_driver
 from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.pop3_driver import Timeouts as Pop3Timeouts
 from mailserver.net.smtp_driver import Timeouts as SmtpTimeouts
-from mailserver.net.stream import ReceiveTimeout, ServerStopping
+from mailserver.net.stream import ReceiveTimeout, ServerStopping, SessionTimeout
 from mailserver.store.base import Deposit
 
 USERS = {"alice": "wonderland", "bob": "builder"}
@@ -69,6 +69,76 @@ def test_a_refused_message_on_its_way_is_answered_before_the_server_stops(machin
     stream = machine.smtp([OPENING + b"a\nb", ServerStopping(), b"\r\n.\r\nNOOP\r\n"])
     assert b"\r\n550 The message has a CR or LF" in stream.sent
     assert stream.sent.endswith(STOPPING)
+
+
+def test_a_message_that_takes_too_long_is_told_so_when_the_server_stops(machine: Machine) -> None:
+    """The second time there is no more patience."""
+    stream = machine.smtp([OPENING + b"Subj", ServerStopping(), b"ect: x\r\n", ServerStopping()])
+    assert stream.sent.endswith(b"354 Start mail input; end with <CRLF>.<CRLF>\r\n" + STOPPING)
+    assert machine.messages("bob") == []
+
+
+def test_a_session_over_time_ends_after_its_message(machine: Machine) -> None:
+    stream = machine.smtp([OPENING + b"Subject: x\r\n", SessionTimeout(), b".\r\nNOOP\r\n"])
+    assert stream.sent.endswith(b"421 This session is over time; closing transmission channel\r\n")
+    assert len(machine.messages("bob")) == 1
+
+
+class Dripping(MemoryStream):
+    """Brings the opening at once, then each chunk so many seconds after the last."""
+
+    def __init__(self, opening: bytes, chunks: Iterable[bytes], seconds: float) -> None:
+        super().__init__(chunks)
+        self.now = 1000.0
+        self._opening = opening
+        self._seconds = seconds
+
+    async def receive(self, timeout: float) -> bytes:
+        if self._opening:
+            opening, self._opening = self._opening, b""
+            return opening
+        if timeout < self._seconds:
+            self.now += timeout
+            raise ReceiveTimeout
+        self.now += self._seconds
+        return await super().receive(timeout)
+
+
+TOO_SLOW = b"421 The message comes too slowly; closing transmission channel\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "seconds", "count", "slow"),
+    [
+        (1, 10, 100, True),  # a slowloris
+        (1, 0.5, 100, False),  # a small message over a bad line
+        (800, 2, 100, True),  # 400 a second
+        (1200, 2, 100, False),  # 600 a second
+        (100_000, 30, 150, True),  # fast enough, but it takes more than an hour
+    ],
+)
+def test_a_message_has_to_keep_pace(
+    machine: Machine, octets: int, seconds: float, count: int, slow: bool
+) -> None:
+    """Security row 41."""
+    chunks = [*[b"x" * octets + b"\r\n"] * count, b".\r\nQUIT\r\n"]
+    stream = Dripping(OPENING, chunks, seconds)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    if slow:
+        assert stream.sent.endswith(TOO_SLOW)
+        assert machine.messages("bob") == []
+        assert stream.now - 1000 < 3800
+    else:
+        assert len(machine.messages("bob")) == 1
+
+
+def test_the_pace_is_counted_anew_for_each_message(machine: Machine) -> None:
+    stream = Dripping(OPENING, [b".\r\n", b"NOOP\r\n", b"NOOP\r\n"], 250)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(TOO_SLOW)
+    stream = Dripping(OPENING + b".\r\n", [b"NOOP\r\n", b"NOOP\r\n"], 250)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(b"250 OK nothing done\r\n" * 2)
 
 
 class Clocked(MemoryStream):
@@ -156,7 +226,7 @@ def test_an_account_that_vanishes_under_way_gets_nothing(machine: Machine) -> No
 # -- POP3 --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", [ReceiveTimeout(), ServerStopping()], ids=["timeout", "stop"])
+@pytest.mark.parametrize("end", [ReceiveTimeout(), ServerStopping(), SessionTimeout()])
 @pytest.mark.parametrize("said", [b"", LOGIN, LOGIN + b"DELE 1\r\n"])
 def test_pop3_ends_without_a_word_and_without_an_update(
     machine: Machine, said: bytes, end: Exception

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
-from mailserver.net.listener import Listener, bind
+from mailserver.net.door import Door
+from mailserver.net.listener import Listener, Refusals, bind
+from mailserver.net.proxies import Proxies
 from mailserver.net.stream import (
     RECEIVE_LIMIT,
     ReceiveTimeout,
     ServerStopping,
+    SessionTimeout,
     SocketStream,
 )
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REFUSAL = b"421 full\r\n"
+CROWDED = b"421 crowded\r\n"
+HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 25\r\n"
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -144,11 +150,33 @@ def test_the_stop_is_told_once_and_after_what_has_come() -> None:
     run(story())
 
 
+def test_a_session_that_lasts_too_long_is_told_so_once() -> None:
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            stream.ends_at = 1000.0
+            stream.expire(1000.0)
+            writer.write(b"in time")
+            assert await stream.receive(60) == b"in time"
+            stream.expire(1000.1)
+            stream.expire(1000.2)
+            with pytest.raises(SessionTimeout):
+                await stream.receive(60)
+            writer.write(b"more")
+            assert await stream.receive(60) == b"more"
+
+    run(story())
+
+
 @asynccontextmanager
 async def listening(
-    serve: Callable[[SocketStream], Awaitable[None]], limit: int = 10
+    serve: Callable[[SocketStream], Awaitable[None]],
+    limit: int = 10,
+    limit_of_one: int | None = None,
+    proxies: Proxies | None = None,
 ) -> AsyncIterator[tuple[Listener, int]]:
-    listener = Listener(serve, limit, REFUSAL)
+    listener = Listener(
+        serve, Door(limit, limit_of_one), Refusals(REFUSAL, CROWDED), proxies=proxies
+    )
     [bound] = bind("127.0.0.1", 0)
     await listener.start(bound)
     try:
@@ -191,6 +219,85 @@ def test_connections_over_the_limit_are_told_so() -> None:
             second = await asyncio.open_connection("127.0.0.1", port)
             assert await second[0].read() == REFUSAL
             for _, writer in (first, second):
+                writer.close()
+
+    run(story())
+
+
+async def name(stream: SocketStream) -> None:
+    stream.send(stream.peer.encode() + b" ")
+    await echo(stream)
+
+
+def test_a_proxy_tells_who_the_client_is() -> None:
+    """Security row 69: whole, octet by octet, and with the client's first words behind."""
+
+    async def story() -> None:
+        async with listening(name, proxies=Proxies([ip_network("127.0.0.0/8")])) as (_, port):
+            for chunks in (
+                [HEADER + b"hi"],
+                [HEADER, b"hi"],
+                [bytes((o,)) for o in HEADER + b"hi"],
+            ):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                for chunk in chunks:
+                    writer.write(chunk)
+                    await asyncio.sleep(0)
+                assert await reader.readexactly(12) == b"192.0.2.7 hi"
+                writer.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("said", [b"EHLO c\r\n", b"PROXY TCP4 x\r\n", b"\r\n\r\n\0\r\nQUIX"])
+def test_a_proxy_that_says_something_else_is_not_served(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with listening(name, proxies=Proxies([ip_network("127.0.0.1")])) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+
+    run(story())
+    assert "proxy 127.0.0.1: " in caplog.text
+
+
+def test_nobody_else_is_a_proxy() -> None:
+    async def story() -> None:
+        async with listening(name, proxies=Proxies([ip_network("127.0.0.2/31")])) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HEADER)
+            assert await reader.readexactly(10 + len(HEADER)) == b"127.0.0.1 " + HEADER
+            writer.close()
+
+    run(story())
+
+
+def test_an_address_has_its_share_of_connections_behind_a_proxy_too() -> None:
+    async def story() -> None:
+        proxies = Proxies([ip_network("127.0.0.1")])
+        async with listening(name, limit_of_one=1, proxies=proxies) as (listener, port):
+
+            async def connect(client: bytes) -> Peer:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(HEADER.replace(b"192.0.2.7", client))
+                return reader, writer
+
+            one = await connect(b"192.0.2.7")
+            assert await one[0].readexactly(10) == b"192.0.2.7 "
+            two = await connect(b"192.0.2.7")
+            assert await two[0].read() == CROWDED
+            other = await connect(b"192.0.2.8")
+            assert await other[0].readexactly(10) == b"192.0.2.8 "
+            one[1].close()
+            while len(listener._connections) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            again = await connect(b"192.0.2.7")
+            assert await again[0].readexactly(10) == b"192.0.2.7 "
+            for _, writer in (two, other, again):
                 writer.close()
 
     run(story())

@@ -19,7 +19,8 @@ import pytest
 import uvloop
 
 from mailserver import durable
-from mailserver.net.listener import Listener, bind
+from mailserver.net.door import Door
+from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.self_signed import certificate_in
 from mailserver.net.stream import SocketStream
 from mailserver.net.tls import CertificateUnusable, ServerTls, TlsFailed, TlsLayer
@@ -303,7 +304,7 @@ class Server:
     """A listener on a free port."""
 
     def __init__(self, serve: Callable[[SocketStream], Any], tls: ServerTls | None) -> None:
-        self.listener = Listener(serve, 10, b"", tls)
+        self.listener = Listener(serve, Door(10), Refusals(), tls)
         [self.bound] = bind("127.0.0.1", 0)
         self.port: int = self.bound.getsockname()[1]
 

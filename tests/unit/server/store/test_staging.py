@@ -15,7 +15,7 @@ from tests.contract.post import MORE, pieces
 from mailserver.message import header
 from mailserver.store import mbox, staging
 from mailserver.store.base import StagedMessage
-from mailserver.store.staging import FileBody, FileStaging, MemoryUse
+from mailserver.store.staging import HEADER_OCTETS, FileBody, FileStaging, MemoryUse
 
 CONTENT = b"Subject: tea\r\nX: y\r\n\r\nAt five.\r\nFrom me\r\n>From me\r\n\r\n"
 
@@ -200,3 +200,27 @@ def test_spilling_where_there_is_no_folder(tmp_path: Path, memory: MemoryUse) ->
         one.spill()
     one.discard()
     assert memory.octets == 0
+
+
+def test_when_memory_is_used_up_every_body_goes_to_a_file(tmp_path: Path) -> None:
+    memory = MemoryUse(most=1000)
+    first, second = FileStaging(tmp_path, memory), FileStaging(tmp_path, memory)
+    first.write(b"Subject: x\r\n\r\n" + b"x" * 900)
+    assert not first.overfull
+    second.write(b"Subject: x\r\n\r\n" + b"x" * 200)
+    assert first.overfull
+    assert second.overfull
+    second.spill()
+    assert not second.overfull
+    assert memory.octets < 1000
+
+
+def test_when_memory_is_used_up_there_are_no_long_headers(tmp_path: Path) -> None:
+    """A header cannot go to the file before it is whole, so ten thousand of them would not fit."""
+    one = FileStaging(tmp_path, MemoryUse(most=1000))
+    one.write(b"X: " + b"x" * (HEADER_OCTETS - 3))
+    assert not one.overfull
+    one.write(b"x")
+    assert one.overfull
+    with pytest.raises(OSError, match="no memory for a header"):
+        one.spill()
