@@ -57,8 +57,8 @@ class TlsLayer:
 
     def receive(self, ciphertext: bytes) -> bytes:
         """What the peer sent, deciphered, perhaps nothing yet; raises TlsFailed."""
-        self._connection.bio_write(ciphertext)
         try:
+            self._connection.bio_write(ciphertext)
             if not self.established:
                 self._connection.do_handshake()
                 self.established = True
