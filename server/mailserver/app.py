@@ -20,6 +20,7 @@ from typing import Protocol
 import uvloop
 
 from mailserver import settings, workers
+from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 from mailserver.delivery.accept import Policy, Reception
 from mailserver.delivery.addressing import Addresses
@@ -241,7 +242,9 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
     if not data.is_dir():
         raise _CannotStart(f"{data} is not a folder; name the data folder with --data DIR")
     try:
-        users = UsersFile(data)
+        access = chosen.access
+        allowed = Failures(access.auth_failures, access.auth_failures_per_address)
+        users = UsersFile(data, allowed=allowed)
         open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
         memory = chosen.limits.memory_limit
         store = FileStore(data, time.time, open_mailboxes=open_mailboxes, memory_octets=memory)

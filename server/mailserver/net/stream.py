@@ -176,6 +176,9 @@ class SocketStream(asyncio.Protocol):
                     raise ReceiveTimeout
             finally:
                 self._receiver = self.deadline = None
+        return self._take()
+
+    def _take(self) -> bytes:
         received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
         self._received.clear()
         self._waiting = 0
@@ -213,9 +216,7 @@ class SocketStream(asyncio.Protocol):
         self.deadline = self._loop.time() + timeout
         self._receiver = self._loop.create_future()
         try:
-            early = b"".join(self._received)
-            self._received.clear()
-            self._waiting = 0
+            early = self._take()
             if early:
                 self.data_received(early)
             if not layer.established and not self._ended:

@@ -67,6 +67,19 @@ class Access:
         "the first start, in .mailserver/tls. A file that changes is taken up at once.",
     )
     key: str = setting(kinds.PATH, "", "PEM file with its private key; empty: the same file.")
+    auth_failures: int = setting(
+        kinds.whole(1, 10_000),
+        10,
+        "Wrong passwords in ten minutes from one address, of IPv6 one /64, for one user, to one "
+        "worker; then one more each time that a part of the ten minutes has passed, the others are "
+        "told to wait. The user is not held up at other addresses.",
+    )
+    auth_failures_per_address: int = setting(
+        kinds.whole(1, 1_000_000),
+        50,
+        "Wrong passwords in ten minutes from one address for any users, likewise. Users who have "
+        "logged in from there before are not held up.",
+    )
     proxies: tuple[kinds.Network, ...] = setting(
         kinds.NETWORKS,
         [],
