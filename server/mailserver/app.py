@@ -101,8 +101,14 @@ class _Smtp:
             policy(chosen), parts.users, parts.store, commit.append, time.time, new_id
         )
         allowed = chosen.limits
-        limits = Limits(allowed.message_limit, allowed.recipient_limit, allowed.error_limit)
-        service = Service(limits)
+        limits = Limits(
+            message_octets=allowed.message_limit,
+            recipients=allowed.recipient_limit,
+            errors=allowed.error_limit,
+            messages=allowed.messages_per_session,
+            commands=allowed.command_limit,
+        )
+        service = Service(limits, verifies=chosen.delivery.verify)
         times = chosen.times
         timeouts = smtp_driver.Timeouts(
             command=times.command_timeout,
@@ -147,7 +153,13 @@ def policy(chosen: Settings) -> Policy:
     )
     quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
     limits = chosen.limits
-    return Policy(addresses, limits.subject_limit, quota, limits.messages_per_minute)
+    return Policy(
+        addresses,
+        limits.subject_limit,
+        quota,
+        limits.messages_per_minute,
+        limits.messages_per_user,
+    )
 
 
 def _listeners(parts: _Parts, protocol: _Protocol) -> list[Listener]:

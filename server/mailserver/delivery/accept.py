@@ -9,7 +9,7 @@ from mailserver.accounts.base import Accounts
 from mailserver.delivery.addressing import AddressBook, Addresses
 from mailserver.delivery.throttle import Throttle
 from mailserver.message import header, trace
-from mailserver.message.envelope import Envelope
+from mailserver.message.envelope import Client, Envelope
 from mailserver.message.header import Header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
@@ -33,6 +33,8 @@ class Policy:
     """How full a mailbox may become; 0: as it likes."""
     messages_a_minute: int | None = None
     """From one address, programs on this machine apart; None: any number."""
+    messages_of_user: int | None = None
+    """In a minute, from one who has logged in; None: any number."""
 
 
 class Reception:
@@ -50,6 +52,7 @@ class Reception:
         """`append` stores one message durably; `new_id` gives a name no message had before."""
         self._policy = policy
         self._of_address = Throttle(policy.messages_a_minute, clock)
+        self._of_user = Throttle(policy.messages_of_user, clock)
         self._book = AddressBook(policy.addresses, accounts)
         self._store = store
         self._append = append
@@ -58,8 +61,7 @@ class Reception:
 
     def sender(self, envelope: Envelope) -> Verdict:
         """May this transaction begin?"""
-        address = envelope.client.address
-        if not is_own(address) and not self._of_address.admits(network_of(address)):
+        if not self._is_slow_enough(envelope.client):
             return Verdict(Kind.TOO_MANY_MESSAGES)
         if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
@@ -95,6 +97,11 @@ class Reception:
         if not deposit:  # all accounts vanished since RCPT
             return Verdict(Kind.NO_SUCH_USER), message_id
         return await self._append(deposit), message_id
+
+    def _is_slow_enough(self, client: Client) -> bool:
+        if client.user and not self._of_user.admits(client.user):
+            return False
+        return is_own(client.address) or self._of_address.admits(network_of(client.address))
 
     def _is_full(self, user: str, octets: int) -> bool:
         """A message more would take the mailbox over the quota. One whose size was not declared

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 _REPLY = {
     Kind.NO_SUCH_USER: replies.NO_SUCH_USER,
     Kind.NO_RELAYING: replies.NO_RELAYING,
-    Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_MESSAGES,
+    Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_A_MINUTE,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
     Kind.DISK_FULL: replies.DISK_FULL,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mailserver.delivery.addressing import loop_in
+from mailserver.wire import idn
 
 T = TypeVar("T")
 
@@ -117,7 +118,10 @@ def _printable(value: object) -> str:
 
 
 def _domain(value: object) -> str:
-    name = _printable(value)
+    try:
+        name = idn.ascii_form(_printable(value))
+    except ValueError as error:
+        raise Unfit(str(error)) from None
     if not DOMAIN.fullmatch(name) or len(name) > _DOMAIN_LIMIT:
         raise Unfit
     return name

@@ -24,7 +24,8 @@ class Listening:
     domains: tuple[str, ...] = setting(
         kinds.DOMAINS,
         [],
-        "Domains whose mail is for the users here; the first is what the server calls itself. "
+        "Domains whose mail is for the users here, also in letters beyond ASCII; the first is what "
+        "the server calls itself. "
         "None: the machine's name, else localhost.",
         option="--domain",
     )
@@ -119,6 +120,12 @@ class Delivery:
         "first one in users.txt.",
         SMTP,
     )
+    verify: bool = setting(
+        kinds.FLAG,
+        False,
+        "Whether VRFY tells who has a mailbox here; otherwise it answers 252 to every name.",
+        SMTP,
+    )
     quota_octets: int | None = setting(
         kinds.limit(10**15, "OCTETS"),
         0,
@@ -157,6 +164,19 @@ class Limits:
         "gets 450. Programs on this machine may send any number.",
         SMTP,
     )
+    messages_per_user: int | None = setting(
+        kinds.limit(1_000_000),
+        600,
+        "Messages in a minute from one user who has logged in, to one worker; over it MAIL gets "
+        "450.",
+        SMTP,
+    )
+    messages_per_session: int = setting(
+        kinds.whole(1, 10**9),
+        10_000,
+        "Messages in a session; EHLO names it (LIMITS MAILMAX), over it 421.",
+        SMTP,
+    )
     memory_limit: int = setting(
         kinds.whole(1_000_000, 10**12, "OCTETS"),
         64 * 1024 * 1024,
@@ -180,6 +200,12 @@ class Limits:
         kinds.whole(100, 1_000_000),
         1000,
         "Recipients of a message; those over it get 452, the others stay.",
+        SMTP,
+    )
+    command_limit: int = setting(
+        kinds.whole(100, 10**9),
+        20_000,
+        "Commands of a session without a message stored between them; then 421.",
         SMTP,
     )
     error_limit: int = setting(

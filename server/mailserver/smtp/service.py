@@ -21,6 +21,8 @@ class Limits:
     """Faulty commands without a message stored between them."""
     messages: int = 10_000
     """MAIL commands in a session that were accepted."""
+    commands: int = 20_000
+    """Commands without a message stored between them."""
     failed_logins: int = 3
 
 

@@ -76,7 +76,8 @@ class SmtpSession:
         self._lines = LineBuffer(AUTH_LINE_LIMIT)
         self._read: Reader = SmtpSession._next_command
         self._answered: Callable[[Reply], None] | None = None  # set while an event waits
-        self._errors = 0
+        self._commands = 0  # since the last message was stored
+        self._errors = 0  # likewise
         self._failed_logins = 0
         self._out = bytearray()
         self.say(replies.greeting(domain))
@@ -211,6 +212,10 @@ class SmtpSession:
             return NEED_DATA
         if isinstance(line, LineFault):
             return self.fault(_LINE_REPLY[line])
+        self._commands += 1
+        if self._commands > self.service.limits.commands:
+            self.close(replies.TOO_MANY_COMMANDS)
+            return None
         try:
             command = read_command(line)
         except Refused as refused:
@@ -284,6 +289,6 @@ class SmtpSession:
         def answered(reply: Reply) -> None:
             self.say(reply)
             if reply.code == 250:
-                self._errors = 0
+                self._commands = self._errors = 0
 
         return self.ask(MessageEnd(envelope), answered)

@@ -55,6 +55,13 @@ def test_each_source_beats_the_next(tmp_path: Path) -> None:
         assert found.limits.error_limit == expected
 
 
+def test_domains_beyond_ascii() -> None:
+    found = read("25", "--domain", "Bücher.example", "--domain=straße.example")
+    assert found.listening.domains == ("xn--bcher-kva.example", "xn--strae-oqa.example")
+    for domain in ("bü cher.example", "\u2603\u200d.example", "ü..example", "-ü.example"):
+        refused("25", f"--domain={domain}")
+
+
 def test_lists_in_all_forms(tmp_path: Path) -> None:
     expected = ("a.example", "b.example")
     assert read("25", "--domain=a.example", "--domain", "b.example").listening.domains == expected

@@ -138,7 +138,7 @@ def test_content_is_handed_on_as_it_comes() -> None:
 
 def test_waiting_output_has_to_go_first() -> None:
     """Security row 42 and 43: a flood of commands neither fills the memory nor stops the others."""
-    made = session(b"HELP\r\n" * 40_000 + b"QUIT\r\n")
+    made = session(b"HELP\r\n" * 15_000 + b"QUIT\r\n")
     sent, turns = 0, 0
     while (event := made.next_event()) == SendFirst():
         waiting = len(made.data_to_send())
@@ -147,8 +147,8 @@ def test_waiting_output_has_to_go_first() -> None:
         turns += 1
     assert event == Disconnect()
     sent += len(made.data_to_send())
-    assert sent > 40_000 * len(usage.GENERAL.text)
-    assert turns > 100
+    assert sent > 15_000 * len(usage.GENERAL.text)
+    assert turns > 50
 
 
 @pytest.mark.parametrize("command", [b"EHLO d", b"HELO d", b"RSET", b"QUIT"])
