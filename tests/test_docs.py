@@ -135,6 +135,15 @@ def test_every_place_and_test_is_there(name: str) -> None:
     assert clause_faults(page) == []
 
 
+def test_every_attack_has_a_test() -> None:
+    rows = [row for table in tables((DOCS / "security.md").read_text()) for row in table]
+    assert len(rows) >= 20
+    for row in rows:
+        shown = re.findall(r"`([^`]+)`", row["test"])
+        assert shown, row
+        assert [place for place in shown if not is_there(place, TESTS, "::")] == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_link_is_dead(path: Path) -> None:
     assert dead_links(path, path.read_text()) == []
