@@ -41,6 +41,7 @@ from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
 from mailserver.store.files import OPEN_MAILBOXES, OWN_FOLDER, FileStore
+from mailserver.wire import peer
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,16 @@ def smtpmail() -> int:
 def popserver() -> int:
     """The command `popserver`."""
     return _main("popserver", "POP3 server (RFC 1939) over a folder of mailboxes.", _Pop3())
+
+
+CLEAR_PASSWORDS: dict[str, Callable[[str], bool]] = {
+    "never": lambda address: False,
+    "own": peer.is_own,
+    "near": peer.is_near,
+    "always": lambda address: True,
+}
+"""Whether a client at an IP address may send a password without TLS, by the words of the setting;
+what the password itself shows is another matter."""
 
 
 class _CannotStart(Exception):
@@ -135,9 +146,18 @@ class _Pop3:
     def serve(self, parts: _Parts) -> Serve:
         times = parts.chosen.times
         timeouts = pop3_driver.Timeouts(times.login_timeout, times.idle_timeout, times.send_timeout)
+        chosen = parts.chosen.access
+        access = pop3_driver.Access(
+            nonce=secrets.token_urlsafe,
+            clock=time.time,
+            clear_passwords=CLEAR_PASSWORDS[chosen.clear_passwords],
+            tls=parts.tls,
+            apop=chosen.apop,
+            login_delay=chosen.login_delay,
+        )
         own_name = parts.chosen.listening.domains[0]
         return lambda stream: pop3_driver.Pop3Driver(
-            stream, own_name, timeouts, parts.users, parts.store, parts.threads
+            stream, own_name, timeouts, access, parts.users, parts.store, parts.threads
         ).run()
 
 

@@ -243,6 +243,16 @@ def test_a_maildrop_is_for_one_session_at_a_time(store: MailStore) -> None:
     assert len(read(store, "bob")) == 1
 
 
+def test_the_last_login_is_remembered(store: MailStore) -> None:
+    maildrop = store.open_maildrop("bob")
+    assert maildrop.last_login() == 0
+    maildrop.note_login(1795442709)
+    maildrop.close()
+    maildrop = store.open_maildrop("bob")
+    assert maildrop.last_login() == 1795442709
+    maildrop.close()
+
+
 def test_closing_twice_does_not_free_the_next_session(store: MailStore) -> None:
     first = store.open_maildrop("bob")
     first.close()

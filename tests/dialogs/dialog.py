@@ -12,6 +12,8 @@ reader, after a few facts and before a few consequences:
     subject: 100                       limit in characters, or "none"
     setting: catch_all = "bob"         a line of mailserver.toml; may be repeated
     locked: alice                      another POP3 session has this maildrop
+    clear passwords: no                POP3 takes none without TLS
+    login delay: 60 alice              seconds between two POP3 logins; she had one just now
     mailbox alice:                     one message that lies there; may be repeated
       | Subject: hello
       |
@@ -64,6 +66,9 @@ class Dialog:
     subject: int | None = 100
     settings: list[str] = field(default_factory=list)
     locked: str = ""
+    clear_passwords: bool = True
+    login_delay: int = 0
+    recent_login: str = ""
     mailboxes: list[tuple[str, bytearray]] = field(default_factory=list)
     """User and content with CRLF line ends, in the order of their arrival."""
     client: bytes = b""
@@ -152,6 +157,11 @@ def _offers(value: str) -> dict[str, Any]:
     return {name: tuple(names.split()) if names else True for name, _, names in offers}
 
 
+def _login_delay(dialog: Dialog, value: str) -> None:
+    seconds, dialog.recent_login = value.split(" ")
+    dialog.login_delay = int(seconds)
+
+
 def _fact(name: str, convert: Callable[[str], object]) -> Callable[[Dialog, str], None]:
     return lambda dialog, value: setattr(dialog, name, convert(value))
 
@@ -165,6 +175,8 @@ _FACTS: dict[str, Callable[[Dialog, str], None]] = {
     "subject": _fact("subject", lambda value: None if value == "none" else int(value)),
     "setting": lambda dialog, value: dialog.settings.append(value),
     "locked": _fact("locked", str),
+    "clear passwords": _fact("clear_passwords", lambda value: value != "no"),
+    "login delay": _login_delay,
 }
 
 

@@ -23,6 +23,7 @@ from mailserver.net import pop3_driver, smtp_driver
 from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.pop3_driver import Pop3Driver
 from mailserver.net.smtp_driver import SmtpDriver
+from mailserver.net.tls import ServerTls
 from mailserver.settings import toml_file
 from mailserver.smtp.service import Service
 from mailserver.store.base import Delivery, Deposit
@@ -30,6 +31,7 @@ from mailserver.store.files import FileStore
 
 NOW = 1795442709  # Mon, 23 Nov 2026 14:05:09 +0000
 ID = "3f2a9c"
+NONCE = "WsbVu4a9YtQ3"  # in the greeting's timestamp, and the server's part of a SCRAM nonce
 
 T = TypeVar("T")
 
@@ -71,6 +73,9 @@ class Machine:
         subject_limit: int | None = 100,
         settings: tuple[str, ...] = (),
         append: Callable[[Deposit], Awaitable[Verdict]] | None = None,
+        clear_passwords: bool = True,
+        login_delay: int = 0,
+        tls: ServerTls | None = None,
     ) -> None:
         data.mkdir(exist_ok=True)
         users_file = data / "users.txt"
@@ -79,6 +84,10 @@ class Machine:
         self.data = data
         self.domain = domain
         self.service = service or Service()
+        self.clear_passwords = clear_passwords
+        self.login_delay = login_delay
+        self.tls = tls
+        self.now = NOW
         self.users = UsersFile(data, in_thread)
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
         policy = replace(policy_of(domain, settings), subject_limit=subject_limit)
@@ -102,6 +111,12 @@ class Machine:
             [(Delivery(user, from_line, message.header_block, message.body),)]
         )
         assert all(verdicts)
+
+    def note_login(self, user: str) -> None:
+        """This user logged in just now."""
+        maildrop = self.store.open_maildrop(user)
+        maildrop.note_login(NOW)
+        maildrop.close()
 
     def smtp(
         self,
@@ -135,9 +150,24 @@ class Machine:
     def pop3(self, chunks: Iterable[bytes | Exception]) -> MemoryStream:
         """One POP3 connection from greeting to end."""
         stream = MemoryStream(chunks)
-        timeouts = pop3_driver.Timeouts()
-        run(Pop3Driver(stream, self.domain, timeouts, self.users, self.store, in_thread).run())
+        self.lead_pop3(stream)
         return stream
+
+    def lead_pop3(self, stream: MemoryStream) -> None:
+        """The same, for a client that looks at what it is sent."""
+        timeouts = pop3_driver.Timeouts()
+        access = pop3_driver.Access(
+            nonce=lambda: NONCE,
+            clock=lambda: self.now,
+            clear_passwords=lambda peer: self.clear_passwords,
+            tls=self.tls,
+            login_delay=self.login_delay,
+        )
+        run(
+            Pop3Driver(
+                stream, self.domain, timeouts, access, self.users, self.store, in_thread
+            ).run()
+        )
 
     def mailbox(self, user: str) -> bytes:
         """The file as it is; b"" when there is none."""

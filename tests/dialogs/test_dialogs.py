@@ -36,7 +36,11 @@ def play(dialog: Dialog, data: Path, chunks: list[bytes]) -> None:
         service=dialog.service(),
         subject_limit=dialog.subject,
         settings=tuple(dialog.settings),
+        clear_passwords=dialog.clear_passwords,
+        login_delay=dialog.login_delay,
     )
+    if dialog.recent_login:
+        machine.note_login(dialog.recent_login)
     try:
         for user, content in dialog.mailboxes:
             machine.deliver(user, bytes(content))

@@ -164,8 +164,9 @@ class Mail:
     def raw_pop3(self, user: str = "") -> Raw:
         """A POP3 connection, logged in when a user is named."""
         raw = Raw(self.pop3.port)
-        assert raw.line() == b"+OK mailserver POP3 ready"
+        assert re.fullmatch(rb"\+OK mailserver POP3 ready <[\w-]{43}@mailserver>", raw.line())
         if user:
+            assert raw.ask(b"UTF8") == b"+OK UTF-8 it is"
             assert raw.ask(b"USER " + user.encode()) == b"+OK now PASS"
             assert raw.ask(b"PASS secret").startswith(b"+OK maildrop has ")
         return raw

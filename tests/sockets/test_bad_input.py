@@ -99,7 +99,10 @@ def test_nul(mail: Mail) -> None:
 def test_a_tls_hello(mail: Mail) -> None:
     for port, said in (
         (mail.smtp.port, b"421 This port speaks SMTP in the clear; closing transmission channel"),
-        (mail.pop3.port, b"-ERR this port speaks POP3 in the clear"),
+        (
+            mail.pop3.port,
+            b"-ERR this port speaks POP3 in the clear; STLS starts TLS, where there is any",
+        ),
     ):
         with Raw(port) as raw:
             raw.line()

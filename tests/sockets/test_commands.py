@@ -219,7 +219,7 @@ def test_too_many_connections_are_told_so(data: Path) -> None:
     ("command", "option", "greeting"),
     [
         ("smtpmail", "--smtps-port", b"220 mailserver Service Ready\r\n"),
-        ("popserver", "--pop3s-port", b"+OK mailserver POP3 ready\r\n"),
+        ("popserver", "--pop3s-port", b"+OK mailserver POP3 ready <"),
     ],
 )
 def test_a_second_port_inside_tls(command: str, option: str, greeting: bytes, data: Path) -> None:
@@ -230,9 +230,9 @@ def test_a_second_port_inside_tls(command: str, option: str, greeting: bytes, da
         socket.create_connection(("127.0.0.1", port), SECONDS) as clear,
         context.wrap_socket(clear, server_hostname="mailserver") as tls,
     ):
-        assert tls.recv(100) == greeting
+        assert tls.recv(100).startswith(greeting)
     with Raw(server.port) as raw:  # the first port goes on in the clear
-        assert raw.line() + b"\r\n" == greeting
+        assert (raw.line() + b"\r\n").startswith(greeting)
     assert server.stop() == 0
 
 

@@ -178,3 +178,15 @@ def test_real_mail_comes_back_octet_by_octet(mail: Mail) -> None:
     assert len(received) == len(accepted)
     for content, message in zip(accepted, received, strict=True):
         assert without_added_lines(message) == content
+
+
+def test_each_greeting_has_a_timestamp_of_its_own(mail: Mail) -> None:
+    """RFC 1939 7: with which poplib makes its digest."""
+    user = mail.new_user()
+    greetings = set()
+    for _ in range(3):
+        client = poplib.POP3("127.0.0.1", mail.pop3.port, timeout=SECONDS)
+        greetings.add(client.getwelcome())
+        assert client.apop(user, "secret").startswith(b"+OK maildrop has 0 ")
+        client.quit()
+    assert len(greetings) == 3

@@ -44,7 +44,8 @@ class Accounts(Protocol):
         and cannot be told from true ones."""
 
     def clear_password(self, user: str) -> str | None:
-        """The password of a user for whom it is kept in clear (APOP needs it)."""
+        """The password of a user for whom it is kept in clear (APOP needs it), as SASLprep makes it
+        (RFC 6856 2.2)."""
 
     def note(self, user: str, peer: str, *, right: bool) -> None:
         """What came of a login by SCRAM or APOP."""

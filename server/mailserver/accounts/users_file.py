@@ -18,7 +18,7 @@ from mailserver import durable
 from mailserver.accounts.base import CheckResult, ScramKeys
 from mailserver.accounts.checking import Checking, TooBusy
 from mailserver.accounts.credential import Clear, Hashed
-from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
+from mailserver.accounts.password import SCRAM_ITERATIONS, prepared, scram_keys
 from mailserver.accounts.slowdown import Failures, SlowDown
 from mailserver.accounts.threads import HashingThreads, InThread
 from mailserver.accounts.users_list import UsersList, parse
@@ -118,7 +118,7 @@ class UsersFile:
     def clear_password(self, user: str) -> str | None:
         """See `base.Accounts`."""
         kept = self._current().of(user)[1]
-        return kept.password if isinstance(kept, Clear) else None
+        return prepared(kept.password) if isinstance(kept, Clear) else None
 
     def note(self, user: str, peer: str, *, right: bool) -> None:
         """See `base.Accounts`."""

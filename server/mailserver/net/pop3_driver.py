@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mailserver.accounts.base import Accounts
+from mailserver.accounts.base import Accounts, CheckResult
+from mailserver.auth import sasl
+from mailserver.net.authentication import Authentication
 from mailserver.net.stream import ByteStream, ReceiveTimeout, SessionOver
 from mailserver.net.threads import InThread
+from mailserver.net.tls import ServerTls
 from mailserver.pop3 import replies
-from mailserver.pop3.events import Disconnect, Login, NeedData, Retrieve, SendFirst, Update
+from mailserver.pop3.events import (
+    ApopLogin,
+    AuthResponse,
+    AuthStart,
+    Disconnect,
+    Login,
+    LoginEvent,
+    NeedData,
+    Retrieve,
+    SendFirst,
+    StartTls,
+    Update,
+)
+from mailserver.pop3.offer import Offer
 from mailserver.pop3.session import Pop3Session
 from mailserver.store.base import MailboxUnusable, Maildrop, MaildropInUse, MailStore
 
@@ -26,6 +43,27 @@ class Timeouts:
     send: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one logs in to this server."""
+
+    nonce: Callable[[], str]
+    """A new text that cannot be guessed: letters, digits, `-` and `_`."""
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+    clear_passwords: Callable[[str], bool]
+    """A client at this IP address may send a password without TLS."""
+    tls: ServerTls | None = None
+    """For STLS."""
+    apop: bool = True
+    login_delay: int = 0
+    """Seconds from one login of a user to his next."""
+
+
+class _TooSoon(Exception):
+    """The user logged in a moment ago."""
+
+
 class Pop3Driver:
     """One connection."""
 
@@ -34,17 +72,39 @@ class Pop3Driver:
         stream: ByteStream,
         domain: str,
         timeouts: Timeouts,
+        access: Access,
         accounts: Accounts,
         store: MailStore,
         in_thread: InThread,
     ) -> None:
         self._stream = stream
-        self._session = Pop3Session(domain)
+        self._domain = domain
         self._timeouts = timeouts
+        self._access = access
         self._accounts = accounts
         self._store = store
         self._in_thread = in_thread
         self._maildrop: Maildrop | None = None  # set, and locked, from login to the end
+        self._authentication: Authentication | None = None  # the AUTH that goes on
+        self._timestamp = f"<{access.nonce()}@{domain}>" if access.apop else ""
+        self._session = Pop3Session(domain, self._offer())
+
+    def _offer(self) -> Offer:
+        """What may be used on the connection as it is now."""
+        encryption = self._stream.encryption
+        clear = encryption is not None or self._access.clear_passwords(self._stream.peer)
+        return Offer(
+            mechanisms=sasl.offered(clear=clear, bindings=self._bindings),
+            clear_passwords=clear,
+            timestamp=self._timestamp,
+            stls=self._access.tls is not None and encryption is None,
+            login_delay=self._access.login_delay,
+        )
+
+    @property
+    def _bindings(self) -> Mapping[str, bytes]:
+        encryption = self._stream.encryption
+        return encryption.bindings if encryption is not None else sasl.NO_BINDINGS
 
     async def run(self) -> None:
         """Until the client or the session ends it; a lost connection deletes nothing."""
@@ -54,8 +114,10 @@ class Pop3Driver:
                     case NeedData():
                         if not await self._exchange():
                             return
-                    case Login(user, password):
-                        await self._login(user, password)
+                    case Login() | ApopLogin() | AuthStart() | AuthResponse() as event:
+                        await self._login(event)
+                    case StartTls():
+                        await self._start_tls()
                     case Retrieve(number):
                         await self._retrieve(number)
                     case Update(numbers):
@@ -92,26 +154,83 @@ class Pop3Driver:
         if not self._stream.send(self._session.data_to_send()):
             await self._stream.drain(self._timeouts.send)
 
-    async def _login(self, user: str, password: str) -> None:
-        checked = await self._accounts.check(user, password, self._stream.peer)
-        name = checked.user
-        if name is None:
-            log.info("login failed for %a from %s", user[:80], self._stream.peer)
+    async def _start_tls(self) -> None:
+        """RFC 2595 4; what was known of the client before is forgotten."""
+        assert self._access.tls is not None, "STLS was not offered"
+        await self._flush()
+        await self._stream.start_tls(self._access.tls, self._timeouts.login)
+        self._session = Pop3Session(self._domain, self._offer(), greeting=False)
+
+    async def _login(self, event: LoginEvent) -> None:
+        answer = await self._identify(event)
+        if isinstance(answer, sasl.Challenge):
+            self._session.challenge(answer.octets)
+        elif answer.wait:
+            self._session.refuse(replies.wait(answer.wait))
+        elif answer.user is None:
+            claimed = event.user[:80] if isinstance(event, Login | ApopLogin) else "an AUTH user"
+            log.info("login failed for %a from %s", claimed, self._stream.peer)
             self._session.refuse(replies.BAD_LOGIN)
-            return
+        else:
+            await self._open(answer.user)
+
+    async def _identify(self, event: LoginEvent) -> CheckResult | sasl.Challenge:
+        match event:
+            case Login(user, password):
+                return await self._accounts.check(user, password, self._stream.peer)
+            case ApopLogin():
+                return self._check_apop(event)
+            case AuthStart(name, response):
+                surroundings = sasl.Surroundings(self._access.nonce, self._bindings)
+                mechanism = sasl.start(name, surroundings)
+                peer = self._stream.peer
+                self._authentication = Authentication(mechanism, self._accounts, peer)
+                return await self._authentication.step(response)
+            case AuthResponse(response):
+                assert self._authentication is not None
+                return await self._authentication.step(response)
+
+    def _check_apop(self, event: ApopLogin) -> CheckResult:
+        peer = self._stream.peer
+        wait = self._accounts.must_wait(event.user, peer)
+        if wait:
+            return CheckResult(wait=wait)
+        password = self._accounts.clear_password(event.user)
+        # those who have none get one that nobody knows: time tells nothing
+        right = event.right(password or self._access.nonce())
+        self._accounts.note(event.user, peer, right=right)
+        return CheckResult(self._accounts.find(event.user) if right else None)
+
+    async def _open(self, user: str) -> None:
         try:
-            self._maildrop = await self._in_thread(lambda: self._store.open_maildrop(name))
+            self._maildrop = await self._in_thread(lambda: self._open_maildrop(user))
         except MaildropInUse:
             self._session.refuse(replies.IN_USE)
+        except _TooSoon:
+            self._session.refuse(replies.TOO_SOON)
         except MailboxUnusable as problem:
             log.error("maildrop refused: %s", problem)
             self._session.refuse(replies.UNUSABLE)
         except OSError as error:
-            log.error("maildrop of %s could not be opened: %s", name, error)
+            log.error("maildrop of %s could not be opened: %s", user, error)
             self._session.refuse(replies.TRY_LATER)
         else:
-            log.info("login of %s from %s", name, self._stream.peer)
+            log.info("login of %s from %s", user, self._stream.peer)
             self._session.logged_in(self._maildrop)
+
+    def _open_maildrop(self, user: str) -> Maildrop:
+        """Raises _TooSoon, and what the store raises."""
+        maildrop = self._store.open_maildrop(user)
+        if self._access.login_delay:
+            now = int(self._access.clock())
+            try:
+                if now - maildrop.last_login() < self._access.login_delay:
+                    raise _TooSoon
+                maildrop.note_login(now)
+            except BaseException:
+                maildrop.close()
+                raise
+        return maildrop
 
     async def _retrieve(self, number: int) -> None:
         assert self._maildrop is not None

@@ -5,6 +5,8 @@ To add a command: a dataclass, a reader in `_READERS`; then a row in `states.py`
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,9 +16,12 @@ from mailserver.wire.foreign import HTTP_WORDS
 LINE_LIMIT = 255
 """Octets with CRLF (RFC 2449 4)."""
 
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 
 class Refused(Exception):
-    """A line that is no command, with the reply that says why."""
+    """A line that is no command, or cannot be obeyed, with the reply that says why."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply)
@@ -31,6 +36,36 @@ class User:
 @dataclass(frozen=True, slots=True)
 class Pass:
     password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apop:
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    mechanism: str
+    """In capitals; "": which are there?"""
+    response: bytes | None
+    """What came with the command, decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stls:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Utf8:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Lang:
+    language: str
+    """A language range; "": which are there?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +119,11 @@ class Rset:
     pass
 
 
-Command = User | Pass | Capa | Quit | Stat | List | Uidl | Retr | Top | Dele | Noop | Rset
+Authorization = User | Pass | Apop | Auth | Stls | Utf8
+"""Who is it? Before the login."""
+Transaction = Stat | List | Uidl | Retr | Top | Dele | Noop | Rset
+"""What to do with the maildrop; after the login."""
+Command = Authorization | Transaction | Capa | Lang | Quit
 
 
 def read_command(line: bytes) -> Command:
@@ -132,6 +171,39 @@ def _perhaps(command: type[List] | type[Uidl]) -> Callable[[str], Command]:
     return lambda argument: command(next(iter(_numbers(argument, 0, 1)), None))
 
 
+def _apop(argument: str) -> Apop:
+    """APOP name digest (RFC 1939 7): 32 hexadecimal digits in lower case."""
+    name, _, digest = argument.strip(" ").rpartition(" ")
+    if not name or not _DIGEST.fullmatch(digest):
+        raise Refused(replies.DIGEST_EXPECTED)
+    return Apop(name.strip(" "), digest)
+
+
+def _auth(argument: str) -> Auth:
+    """auth-command = "AUTH" SP sasl-mech [SP initial-response] (RFC 5034 5)."""
+    mechanism, _, initial = argument.strip(" ").partition(" ")
+    if not initial:
+        return Auth(mechanism.upper(), None)
+    return Auth(mechanism.upper(), b"" if initial == "=" else read_base64(initial.encode()))
+
+
+def read_base64(encoded: bytes) -> bytes:
+    """What a client's response says (RFC 5034 4): nothing is ignored that does not belong there."""
+    try:
+        if len(encoded) % 4 == 0:  # Python's decoder takes "AAAA="
+            return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        pass
+    raise Refused(replies.NOT_BASE64)
+
+
+def _lang(argument: str) -> Lang:
+    language = argument.strip(" ")
+    if language != "*" and language and not _TOKEN.fullmatch(language):
+        raise Refused(replies.NO_SUCH_LANGUAGE)
+    return Lang(language.lower())
+
+
 def _top(argument: str) -> Top:
     """TOP msg n (RFC 1939 7)."""
     number, lines = _numbers(argument, 2, 2)
@@ -141,6 +213,11 @@ def _top(argument: str) -> Top:
 _READERS: dict[str, Callable[[str], Command]] = {
     "USER": lambda argument: User(_text(argument).strip(" ")),
     "PASS": lambda argument: Pass(_text(argument)),  # spaces belong to it (RFC 1939 7)
+    "APOP": _apop,
+    "AUTH": _auth,
+    "STLS": _bare(Stls),
+    "UTF8": _bare(Utf8),
+    "LANG": _lang,
     "CAPA": _bare(Capa),
     "QUIT": _bare(Quit),
     "STAT": _bare(Stat),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -34,7 +36,44 @@ class Login:
     """* USER and PASS: `session.logged_in(listing)` or `session.refuse(reply)`."""
 
     user: str
-    password: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ApopLogin:
+    """* APOP: as Login, if `right` says so of the user's password."""
+
+    user: str
+    timestamp: str
+    digest: str
+
+    def right(self, password: str) -> bool:
+        """RFC 1939 7: the digest is MD5 of the greeting's timestamp and the password."""
+        text = f"{self.timestamp}{password}".encode()
+        expected = hashlib.md5(text, usedforsecurity=False).hexdigest()
+        return hmac.compare_digest(expected, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthStart:
+    """* AUTH: begin an exchange of this mechanism; `response` is what came with the command.
+    As Login, or `session.challenge(octets)` to ask for an AuthResponse."""
+
+    mechanism: str
+    response: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """* The client's response to the last challenge, answered like AuthStart."""
+
+    response: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """STLS: send what waits, begin TLS, and go on with a new session that knows nothing of this
+    one (RFC 2595 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +103,16 @@ class Disconnect:
     """Send what waits and close."""
 
 
-Event = NeedData | Login | Retrieve | Update | SendFirst | Disconnect
+Event = (
+    NeedData
+    | Login
+    | ApopLogin
+    | AuthStart
+    | AuthResponse
+    | StartTls
+    | Retrieve
+    | Update
+    | SendFirst
+    | Disconnect
+)
+LoginEvent = Login | ApopLogin | AuthStart | AuthResponse

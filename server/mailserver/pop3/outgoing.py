@@ -1,17 +1,21 @@
-"""A message on its way out: transparency (RFC 1939 3) and the limit of TOP (RFC 1939 7)."""
+"""A message on its way out: a header in ASCII for clients that want it so (RFC 6856 2.1), the limit
+of TOP (RFC 1939 7), transparency (RFC 1939 3)."""
 
 from __future__ import annotations
 
+from mailserver.message.downgrade import AsciiHeader
 from mailserver.wire.dots import DotEncoder
 
 
 class OutgoingMessage:
     """Takes content in chunks, gives the octets to send."""
 
-    def __init__(self, body_lines: int | None) -> None:
-        """`body_lines`: how many lines behind the header are wanted; None: all."""
+    def __init__(self, body_lines: int | None, *, utf8: bool = True) -> None:
+        """`body_lines`: how many lines behind the header are wanted; None: all.
+        `utf8`: the header may have UTF-8 in it."""
         self._dots = DotEncoder()
         self._top = TopOfMessage(body_lines) if body_lines is not None else None
+        self._header = None if utf8 else AsciiHeader()
 
     @property
     def complete(self) -> bool:
@@ -20,11 +24,15 @@ class OutgoingMessage:
 
     def encode(self, content: bytes) -> bytes:
         """The octets to send for this chunk."""
+        if self._header is not None:
+            content = self._header.take(content)
         return self._dots.encode(self._top.take(content) if self._top else content)
 
     def end(self) -> bytes:
-        """The line that ends the message."""
-        return self._dots.end()
+        """The rest, and the line that ends the message."""
+        rest = self._header.end() if self._header is not None else b""
+        rest = self._top.take(rest) if self._top else rest
+        return self._dots.encode(rest) + self._dots.end()
 
 
 class TopOfMessage:

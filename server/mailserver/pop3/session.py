@@ -4,46 +4,44 @@
     session.next_event()              what to do now; NEED_DATA when it can't go on
     session.data_to_send()            what the network is to take
 
-The maildrop is a `Listing` from the login on: STAT, LIST, UIDL, DELE, RSET and NOOP are answered
-from it alone. While an event waits, later commands wait in the buffer (PIPELINING, RFC 2449 6.6).
+`authorization` and `transaction` know the commands of their states, `offer` what this connection
+may use. While an event waits, later commands wait in the buffer (PIPELINING, RFC 2449 6.6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from types import UnionType
 
 from mailserver.pop3 import replies
+from mailserver.pop3.authorization import Introduction
 from mailserver.pop3.commands import (
     LINE_LIMIT,
+    Authorization,
     Capa,
     Command,
-    Dele,
-    List,
-    Noop,
-    Pass,
+    Lang,
     Quit,
     Refused,
-    Retr,
-    Rset,
-    Stat,
-    Top,
-    Uidl,
-    User,
+    read_base64,
     read_command,
 )
 from mailserver.pop3.events import (
     NEED_DATA,
+    AuthResponse,
+    AuthStart,
     Disconnect,
     Event,
     Listing,
-    Login,
+    LoginEvent,
     Retrieve,
     SendFirst,
+    StartTls,
     Update,
 )
+from mailserver.pop3.offer import LANGUAGES, Offer, capabilities, languages
 from mailserver.pop3.outgoing import OutgoingMessage
 from mailserver.pop3.states import TABLE, State
+from mailserver.pop3.transaction import OpenMaildrop
 from mailserver.wire.foreign import TLS_HANDSHAKE
 from mailserver.wire.lines import LineBuffer, LineFault
 
@@ -55,23 +53,29 @@ ERROR_LIMIT = 20
 """Faulty commands in a session before it is closed."""
 LOGIN_LIMIT = 3
 """Failed logins in a session before it is closed."""
+RESPONSE_LIMIT = 12_288
+"""Octets of a client's response to a challenge of AUTH, with CRLF; RFC 5034 4 wants room for the
+longest of any mechanism, and RFC 4954 4 counts so many for it."""
 
 
 class Pop3Session:
     """The server's side of one connection."""
 
-    def __init__(self, domain: str) -> None:
-        """`domain`: what the server calls itself. The greeting waits to be sent at once."""
+    def __init__(self, domain: str, offer: Offer, *, greeting: bool = True) -> None:
+        """`domain`: what the server calls itself. The greeting waits to be sent at once, unless
+        this is the second session of a connection, behind STLS."""
         self.state = State.AUTHORIZATION
+        self._offer = offer
         self._lines = LineBuffer(LINE_LIMIT)
-        self._user: str | None = None
-        self._listing: Listing | None = None
-        self._deleted: set[int] = set()
+        self._client = Introduction(offer)
+        self._maildrop: OpenMaildrop | None = None  # from the login on
         self._waiting: Event | None = None
         self._outgoing: OutgoingMessage | None = None
         self._errors = 0
         self._failed_logins = 0
-        self._out = bytearray(replies.ok(f"{domain} POP3 ready"))
+        self._out = bytearray()
+        if greeting:
+            self._out += replies.ok(f"{domain} POP3 ready {offer.timestamp}".rstrip(" "))
 
     def receive_data(self, data: bytes) -> None:
         """Take octets as the network brought them."""
@@ -96,12 +100,14 @@ class Pop3Session:
         while self.state is not State.CLOSED:
             if len(self._out) > OUTPUT_LIMIT:
                 return SendFirst()
-            event = self._next_command()
-            if event is NEED_DATA:
-                return event
-            if event is not None:
-                self._waiting = event
-                return event
+            answer = self._next_line()
+            if isinstance(answer, bytes):
+                self._out += answer
+            elif answer is NEED_DATA or isinstance(answer, StartTls):
+                return answer
+            else:
+                self._waiting = answer
+                return answer
         return Disconnect()
 
     def close(self, reply: str) -> None:
@@ -111,20 +117,29 @@ class Pop3Session:
 
     # -- answers to events -----------------------------------------------------------------------
 
+    def challenge(self, octets: bytes) -> None:
+        """An answer to AuthStart or AuthResponse: the client is to respond to this."""
+        self._answer(AuthStart | AuthResponse)
+        self._out += replies.challenge(octets)
+        self.state = State.AUTHENTICATING
+        self._lines.limit = RESPONSE_LIMIT
+
     def logged_in(self, listing: Listing) -> None:
-        """The answer to Login: this is the maildrop, it is locked for this session."""
-        self._answer(Login)
-        self._listing = listing
-        self.state = State.TRANSACTION
-        self._ok(f"maildrop has {self._count(len(listing.octets), sum(listing.octets))}")
+        """The answer to a login: this is the maildrop, it is locked for this session."""
+        self._answer(LoginEvent)
+        self._leave_auth(State.TRANSACTION)
+        self._maildrop = OpenMaildrop(listing)
+        self._out += self._maildrop.summary
 
     def send_message(self, content: bytes) -> bool:
         """A part of the answer to Retrieve: content with CRLF line ends. False: that is enough."""
         if self._outgoing is None:
             assert isinstance(self._waiting, Retrieve)
-            self._outgoing = OutgoingMessage(self._waiting.lines)
-            octets = self._maildrop().octets[self._waiting.number - 1]
-            self._ok(f"{octets} octets" if self._waiting.lines is None else "top of message")
+            assert self._maildrop is not None
+            number, lines = self._waiting.number, self._waiting.lines
+            self._outgoing = OutgoingMessage(lines, utf8=self._client.utf8)
+            size = f"{self._maildrop.size(number)} octets"
+            self._out += replies.ok(size if lines is None else "top of message")
         self._out += self._outgoing.encode(content)
         return not self._outgoing.complete
 
@@ -137,9 +152,10 @@ class Pop3Session:
 
     def updated(self) -> None:
         """The answer to Update: all deletions are on stable storage."""
-        deleted = len(self._deleted)
         self._answer(Update)
-        self._ok(f"bye, {deleted} deleted" if deleted else "bye")
+        assert self._maildrop is not None
+        deleted = len(self._maildrop.deleted)
+        self._out += replies.ok(f"bye, {deleted} deleted" if deleted else "bye")
         self.state = State.CLOSED
 
     def refuse(self, reply: str) -> None:
@@ -148,161 +164,106 @@ class Pop3Session:
         self._out += replies.err(reply)
         if isinstance(refused, Update):  # RFC 1939 6: the session ends, nothing was deleted
             self.state = State.CLOSED
-        elif reply is replies.BAD_LOGIN:
+            return
+        if isinstance(refused, LoginEvent):
+            self._leave_auth(State.AUTHORIZATION)
+        if reply is replies.BAD_LOGIN:
             self._failed_logins += 1
             if self._failed_logins >= LOGIN_LIMIT:
                 self.state = State.CLOSED
 
-    # -- commands --------------------------------------------------------------------------------
+    # -- lines -----------------------------------------------------------------------------------
 
-    def _next_command(self) -> Event | None:
+    def _next_line(self) -> bytes | Event:
         if self.state is State.AUTHORIZATION and self._lines.first_octet() == TLS_HANDSHAKE:
             self.close(replies.TLS)
-            return None
+            return b""
         line = self._lines.next_line()
         if line is None:
             return NEED_DATA
-        if isinstance(line, LineFault):
-            return self._fault(_LINE_REPLY[line])
         try:
+            if isinstance(line, LineFault):
+                raise Refused(_LINE_REPLY[line])
+            if self.state is State.AUTHENTICATING:
+                return self._response(line)
             command = read_command(line)
+            out_of_order = TABLE[type(command)].refused.get(self.state)
+            if out_of_order is not None:
+                raise Refused(out_of_order)
         except Refused as refused:
             return self._fault(refused.reply)
-        out_of_order = TABLE[type(command)].refused.get(self.state)
-        if out_of_order is not None:
-            return self._fault(out_of_order)
         try:
-            return _OBEY[type(command)](self, command)
+            return self._obey(command)
         except Refused as refused:
-            self._out += replies.err(refused.reply)
-            return None
+            return replies.err(refused.reply)
 
-    def _fault(self, reply: str) -> Event | None:
+    def _fault(self, reply: str) -> bytes:
+        """A line that makes no sense here; it ends an exchange of AUTH (RFC 5034 4)."""
+        if self.state is State.AUTHENTICATING:
+            self._leave_auth(State.AUTHORIZATION)
         self._errors += 1
         if reply is replies.HTTP:
             self.close(reply)
-            return None
+            return b""
         self._out += replies.err(reply)
         if self._errors >= ERROR_LIMIT:
             self.close(replies.TOO_MANY_ERRORS)
-        return None
+        return b""
 
-    def _username(self, command: User) -> None:
-        # RFC 1939 13: the same answer for those who have no maildrop here
-        self._user = command.name
-        self._ok("now PASS")
+    def _response(self, line: bytes) -> Event:
+        if line == b"*":
+            raise Refused(replies.CANCELLED)
+        return AuthResponse(read_base64(line))
 
-    def _password(self, command: Pass) -> Event:
-        user, self._user = self._user, None
-        if user is None:
-            raise Refused(replies.USER_FIRST)
-        return Login(user, command.password)
+    def _obey(self, command: Command) -> bytes | Event:
+        match command:
+            case Capa():
+                logged_in = self.state is State.TRANSACTION
+                headline = "capabilities follow"
+                return replies.lines(headline, capabilities(self._offer, logged_in=logged_in))
+            case Lang(language):
+                return self._language(language)
+            case Quit():
+                return self._quit()
+        if isinstance(command, Authorization):
+            answer = self._client.obey(command)
+            if isinstance(answer, StartTls):
+                return self._start_tls(answer)
+            return answer
+        assert self._maildrop is not None, "states.TABLE lets no such command through"
+        return self._maildrop.obey(command)
 
-    def _capabilities(self, command: Capa) -> None:
-        """RFC 2449 5 and 6: all that is true in this state."""
-        self._ok("capabilities follow")
-        self._send_lines(
-            [
-                "USER",
-                "TOP",
-                "UIDL",
-                "RESP-CODES",
-                "AUTH-RESP-CODE",
-                "PIPELINING",
-                "EXPIRE NEVER",
-                "IMPLEMENTATION mailserver",
-            ]
-        )
+    def _language(self, wanted: str) -> bytes:
+        """RFC 6856 3.2: list, or choose; each reply stays in the one language there is."""
+        if not wanted:
+            listing = (f"{tag} {name}" for tag, name in LANGUAGES.items())
+            return replies.lines("language listing follows", listing)
+        found = languages(wanted)
+        if not found:
+            raise Refused(replies.NO_SUCH_LANGUAGE)
+        return replies.ok(f"{found[0]} {LANGUAGES[found[0]]} it is")
 
-    def _quit(self, command: Quit) -> Event | None:
-        if self.state is State.TRANSACTION:
+    def _quit(self) -> bytes | Event:
+        if self._maildrop is not None:
             self.state = State.UPDATE
-            return Update(tuple(sorted(self._deleted)))
-        self._ok("bye")
+            return Update(self._maildrop.deleted)
         self.state = State.CLOSED
-        return None
+        return replies.ok("bye")
 
-    def _stat(self, command: Stat) -> None:
-        octets = self._maildrop().octets
-        gone = sum(octets[number - 1] for number in self._deleted)
-        self._ok(f"{len(octets) - len(self._deleted)} {sum(octets) - gone}")
+    def _start_tls(self, event: StartTls) -> bytes | Event:
+        """What was sent ahead in the clear may come from anybody: it is never looked at."""
+        if len(self._lines):
+            self.close(replies.BEHIND_STLS)
+            return b""
+        self._out += replies.ok("begin TLS now")
+        self.state = State.CLOSED
+        return event
 
-    def _list(self, command: List) -> None:
-        self._scan(command.number, self._maildrop().octets, "scan listing follows")
+    def _leave_auth(self, state: State) -> None:
+        self.state = state
+        self._lines.limit = LINE_LIMIT
 
-    def _uidl(self, command: Uidl) -> None:
-        self._scan(command.number, self._maildrop().unique_ids, "unique-id listing follows")
-
-    def _scan(self, number: int | None, column: Any, headline: str) -> None:
-        if number is not None:
-            self._ok(f"{self._existing(number)} {column[number - 1]}")
-            return
-        self._ok(headline)
-        self._send_lines(
-            [f"{n} {value}" for n, value in enumerate(column, 1) if n not in self._deleted]
-        )
-
-    def _retr(self, command: Retr) -> Event:
-        return Retrieve(self._existing(command.number), None)
-
-    def _top(self, command: Top) -> Event:
-        return Retrieve(self._existing(command.number), command.lines)
-
-    def _dele(self, command: Dele) -> None:
-        self._deleted.add(self._existing(command.number))
-        self._ok(f"message {command.number} deleted")
-
-    def _noop(self, command: Noop) -> None:
-        self._ok()
-
-    def _rset(self, command: Rset) -> None:
-        self._deleted.clear()
-        octets = self._maildrop().octets
-        self._ok(f"maildrop has {self._count(len(octets), sum(octets))}")
-
-    # -- helpers ---------------------------------------------------------------------------------
-
-    def _maildrop(self) -> Listing:
-        assert self._listing is not None, "states.TABLE lets no such command through"
-        return self._listing
-
-    def _existing(self, number: int) -> int:
-        if not 1 <= number <= len(self._maildrop().octets):
-            raise Refused(replies.NO_SUCH_MESSAGE)
-        if number in self._deleted:
-            raise Refused(replies.DELETED)
-        return number
-
-    def _answer(self, expected: type[Login] | type[Retrieve] | type[Update]) -> None:
+    def _answer(self, expected: type[Event] | UnionType) -> None:
         if not isinstance(self._waiting, expected):
-            raise RuntimeError(f"no {expected.__name__} waits for an answer")
+            raise RuntimeError(f"no {expected} waits for an answer")
         self._waiting = None
-
-    def _ok(self, text: str = "") -> None:
-        self._out += replies.ok(text)
-
-    def _send_lines(self, lines: list[str]) -> None:
-        """A multi-line response (RFC 1939 3); none of these lines begins with a full stop."""
-        self._out += "".join(f"{line}\r\n" for line in (*lines, ".")).encode()
-
-    @staticmethod
-    def _count(messages: int, octets: int) -> str:
-        return f"{messages} message{'s' * (messages != 1)} ({octets} octets)"
-
-
-_OBEY: dict[type[Command], Callable[[Pop3Session, Any], Event | None]] = {
-    User: Pop3Session._username,
-    Pass: Pop3Session._password,
-    Capa: Pop3Session._capabilities,
-    Quit: Pop3Session._quit,
-    Stat: Pop3Session._stat,
-    List: Pop3Session._list,
-    Uidl: Pop3Session._uidl,
-    Retr: Pop3Session._retr,
-    Top: Pop3Session._top,
-    Dele: Pop3Session._dele,
-    Noop: Pop3Session._noop,
-    Rset: Pop3Session._rset,
-}
-"""What each command does; `states.TABLE` has already said that it may come now."""
-assert _OBEY.keys() == TABLE.keys()

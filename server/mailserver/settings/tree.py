@@ -81,6 +81,26 @@ class Access:
         "Wrong passwords in ten minutes from one address for any users, likewise. Users who have "
         "logged in from there before are not held up.",
     )
+    clear_passwords: str = setting(
+        kinds.choice("near", "own", "never", "always"),
+        "near",
+        "Who may send a password without TLS: clients on this machine and on private networks, "
+        "only those on this machine, nobody, anybody. The others are told to begin TLS, or to use "
+        "SCRAM.",
+    )
+    apop: bool = setting(
+        kinds.FLAG,
+        True,
+        "Whether POP3 offers APOP, for users whose password is kept in clear.",
+        POP3,
+    )
+    login_delay: int = setting(
+        kinds.whole(0, _DAY, "SECONDS"),
+        0,
+        "Seconds from one POP3 login of a user to his next; a sooner one gets [LOGIN-DELAY]; "
+        "0: none.",
+        POP3,
+    )
     proxies: tuple[kinds.Network, ...] = setting(
         kinds.NETWORKS,
         [],

@@ -103,6 +103,13 @@ class Maildrop(Protocol):
     def content(self, number: int) -> Iterator[bytes]:
         """The message in pieces, CRLF line ends; raises MailboxUnusable or OSError."""
 
+    def last_login(self) -> int:
+        """What `note_login` was called with last; 0: never."""
+
+    def note_login(self, when: int) -> None:
+        """Leave word when a session was let in (seconds since the epoch), for LOGIN-DELAY
+        (RFC 2449 6.5); raises OSError."""
+
     def delete(self, numbers: Sequence[int]) -> None:
         """Remove these messages durably, all or none; what arrived meanwhile stays."""
 

@@ -136,6 +136,14 @@ class FileMaildrop:
             raise MailboxUnusable(f"{self._user}: message {number} was moved by another program")
         return read_content(self._mailbox, entry.offset, entry.end)
 
+    def last_login(self) -> int:
+        """See `base.Maildrop`."""
+        return self._session_lock.noted()
+
+    def note_login(self, when: int) -> None:
+        """See `base.Maildrop`."""
+        self._session_lock.note(when)
+
     def delete(self, numbers: Sequence[int]) -> None:
         """Remove these messages durably, all or none; what arrived meanwhile stays.
 

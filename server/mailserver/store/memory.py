@@ -81,6 +81,12 @@ class MemoryMaildrop:
     def content(self, number: int) -> Iterator[bytes]:
         return iter((self._messages[number - 1].content,))
 
+    def last_login(self) -> int:
+        return self._store.last_logins.get(self._user, 0)
+
+    def note_login(self, when: int) -> None:
+        self._store.last_logins[self._user] = when
+
     def delete(self, numbers: Sequence[int]) -> None:
         gone = {self._messages[number - 1].unique_id for number in numbers}
         with self._store.lock:
@@ -99,6 +105,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.mailboxes: dict[str, list[_Message]] = {}
         self.in_use: set[str] = set()
+        self.last_logins: dict[str, int] = {}
         self.unusable: set[str] = set()
         """Users whose mail is refused; for tests of what happens then."""
         self.lock = Lock()

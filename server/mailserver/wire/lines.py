@@ -22,8 +22,8 @@ class LineBuffer:
     """Collects octets and gives back whole lines, without their CRLF."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: the most octets a line may have, its CRLF included."""
-        self._limit = limit
+        """`limit`: the most octets a line may have, its CRLF included; may change between lines."""
+        self.limit = limit
         self._octets = bytearray()
         self._scanned = 0  # octets known to hold no LF
         self._discarding = False  # inside a line that is over the limit
@@ -37,7 +37,7 @@ class LineBuffer:
         end = self._octets.find(b"\n", self._scanned)
         if end < 0:
             self._scanned = len(self._octets)
-            if self._scanned > self._limit or self._discarding:
+            if self._scanned > self.limit or self._discarding:
                 self._discarding = True
                 self._octets.clear()
                 self._scanned = 0
@@ -45,7 +45,7 @@ class LineBuffer:
         line = bytes(self._octets[:end])
         del self._octets[: end + 1]
         self._scanned = 0
-        if self._discarding or end + 1 > self._limit:
+        if self._discarding or end + 1 > self.limit:
             self._discarding = False
             return LineFault.TOO_LONG
         if not line.endswith(b"\r"):

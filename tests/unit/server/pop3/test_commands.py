@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from mailserver.pop3 import replies
 from mailserver.pop3.commands import (
     LINE_LIMIT,
+    Apop,
+    Auth,
     Capa,
     Dele,
+    Lang,
     List,
     Noop,
     Pass,
@@ -19,9 +22,11 @@ from mailserver.pop3.commands import (
     Retr,
     Rset,
     Stat,
+    Stls,
     Top,
     Uidl,
     User,
+    Utf8,
     read_command,
 )
 
@@ -34,6 +39,16 @@ from mailserver.pop3.commands import (
         (b"PASS two words ", Pass("two words ")),
         ("PASS ü".encode(), Pass("ü")),
         (b"CAPA", Capa()),
+        (b"APOP al ice " + b"0f" * 16, Apop("al ice", "0f" * 16)),
+        (b"AUTH", Auth("", None)),
+        (b"auth plain", Auth("PLAIN", None)),
+        (b"AUTH PLAIN =", Auth("PLAIN", b"")),
+        (b"AUTH PLAIN AGEAYg==", Auth("PLAIN", b"\0a\0b")),
+        (b"STLS", Stls()),
+        (b"UTF8", Utf8()),
+        (b"LANG", Lang("")),
+        (b"LANG *", Lang("*")),
+        (b"LANG en-GB", Lang("en-gb")),
         (b"QUIT ", Quit()),
         (b"STAT", Stat()),
         (b"LIST", List(None)),
@@ -67,6 +82,18 @@ def test_commands_are_read(line: bytes, command: object) -> None:
         (b"USER", replies.ARGUMENT_MISSING),
         (b"PASS ", replies.ARGUMENT_MISSING),
         (b"NOOP x", replies.NO_ARGUMENT),
+        (b"STLS now", replies.NO_ARGUMENT),
+        (b"UTF8 USER", replies.NO_ARGUMENT),
+        (b"APOP " + b"0f" * 16, replies.DIGEST_EXPECTED),
+        (b"APOP alice " + b"0F" * 16, replies.DIGEST_EXPECTED),
+        (b"APOP alice " + b"0f" * 15, replies.DIGEST_EXPECTED),
+        (b"AUTH PLAIN =A", replies.NOT_BASE64),
+        (b"AUTH PLAIN A", replies.NOT_BASE64),
+        (b"AUTH PLAIN AAA=BBB=", replies.NOT_BASE64),
+        (b"AUTH PLAIN AAAA=", replies.NOT_BASE64),
+        (b"AUTH PLAIN AAAA BBBB", replies.NOT_BASE64),
+        ("AUTH PLAIN üüü".encode(), replies.NOT_BASE64),
+        (b"LANG de en", replies.NO_SUCH_LANGUAGE),
         (b"RETR", replies.NUMBER_EXPECTED),
         (b"RETR -1", replies.NUMBER_EXPECTED),
         (b"RETR +1", replies.NUMBER_EXPECTED),
@@ -108,4 +135,4 @@ def test_replies_fit_their_line_and_hold_no_control_character() -> None:
 def test_response_codes_are_those_of_the_standards() -> None:
     """RFC 2449 8.1, RFC 3206 4."""
     codes = {t[: t.find("]") + 1] for t in vars(replies).values() if str(t).startswith("[")}
-    assert codes == {"[AUTH]", "[IN-USE]", "[SYS/PERM]", "[SYS/TEMP]"}
+    assert codes == {"[AUTH]", "[IN-USE]", "[LOGIN-DELAY]", "[SYS/PERM]", "[SYS/TEMP]"}

@@ -1,0 +1,53 @@
+"""One AUTH exchange, of either protocol: a mechanism, and the accounts that answer it."""
+
+from __future__ import annotations
+
+from mailserver.accounts.base import Accounts, CheckResult
+from mailserver.auth.sasl import (
+    Challenge,
+    CheckPassword,
+    Failure,
+    FetchKeys,
+    Mechanism,
+    Step,
+    Success,
+)
+
+
+class Authentication:
+    """Led on by the client's responses until it is a CheckResult."""
+
+    def __init__(self, mechanism: Mechanism, accounts: Accounts, peer: str) -> None:
+        """`peer`: the client's IP address."""
+        self._mechanism = mechanism
+        self._accounts = accounts
+        self._peer = peer
+        self._by_keys: str | None = None  # the user whose keys were fetched: we count the failures
+
+    async def step(self, response: bytes | None) -> Challenge | CheckResult:
+        """What to send to the client, or what came of it. None: there is no initial response."""
+        step = self._mechanism.step(response)
+        while not isinstance(step, Challenge):
+            if isinstance(step, Success | Failure):
+                return self._result(step)
+            answer = await self._answer(step)
+            if isinstance(answer, CheckResult):
+                return answer
+            step = answer
+        return step
+
+    async def _answer(self, asked: CheckPassword | FetchKeys) -> Step | CheckResult:
+        if isinstance(asked, CheckPassword):
+            checked = await self._accounts.check(asked.user, asked.password, self._peer)
+            return checked if checked.wait else self._mechanism.checked(checked.user)
+        wait = self._accounts.must_wait(asked.user, self._peer)
+        if wait:
+            return CheckResult(wait=wait)
+        self._by_keys = asked.user
+        return self._mechanism.keys(await self._accounts.scram_keys(asked.user))
+
+    def _result(self, end: Success | Failure) -> CheckResult:
+        right = isinstance(end, Success)
+        if self._by_keys is not None:
+            self._accounts.note(self._by_keys, self._peer, right=right)
+        return CheckResult(self._accounts.find(end.user) if isinstance(end, Success) else None)
