@@ -136,7 +136,8 @@ def test_every_place_and_test_is_there(name: str) -> None:
 
 
 def test_every_attack_has_a_test() -> None:
-    rows = [row for table in tables((DOCS / "security.md").read_text()) for row in table]
+    page = (DOCS / "security.md").read_text()
+    rows = [row for table in tables(page) for row in table if "attack" in row]
     assert len(rows) >= 20
     for row in rows:
         shown = re.findall(r"`([^`]+)`", row["test"])
