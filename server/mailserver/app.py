@@ -31,6 +31,7 @@ from mailserver.net.listener import Listener, Refusals, Serve, bind
 from mailserver.net.pace import Pacing
 from mailserver.net.proxies import Proxies
 from mailserver.net.self_signed import certificate_in
+from mailserver.net.smtp_access import Access
 from mailserver.net.threads import DiskThreads
 from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
@@ -120,6 +121,8 @@ class _Smtp:
             commands=allowed.command_limit,
         )
         service = Service(limits, verifies=chosen.delivery.verify)
+        clear_passwords = CLEAR_PASSWORDS[chosen.access.clear_passwords]
+        access = Access(parts.users, secrets.token_urlsafe, clear_passwords, parts.tls)
         times = chosen.times
         timeouts = smtp_driver.Timeouts(
             command=times.command_timeout,
@@ -130,7 +133,7 @@ class _Smtp:
         )
         own_name = chosen.listening.domains[0]
         return lambda stream: smtp_driver.SmtpDriver(
-            stream, own_name, service, timeouts, reception, parts.threads
+            stream, own_name, service, access, timeouts, reception, parts.threads
         ).run()
 
 

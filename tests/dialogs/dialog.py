@@ -8,11 +8,12 @@ reader, after a few facts and before a few consequences:
     users: alice wonderland, bob x y   name and password, as in users.txt (default: see USERS)
     domain: mailserver                 of the server (default)
     limits: recipients=2               of smtp.service.Limits
-    offers: tls, mechanisms=PLAIN X    of smtp.service.Service
+    offers: submission, verifies       of smtp.service.Service
+    encrypted: yes                     it is a connection inside TLS
+    clear passwords: no                none are taken without TLS
     subject: 100                       limit in characters, or "none"
     setting: catch_all = "bob"         a line of mailserver.toml; may be repeated
     locked: alice                      another POP3 session has this maildrop
-    clear passwords: no                POP3 takes none without TLS
     login delay: 60 alice              seconds between two POP3 logins; she had one just now
     mailbox alice:                     one message that lies there; may be repeated
       | Subject: hello
@@ -41,7 +42,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mailserver.smtp.service import Limits, Service
 
@@ -62,7 +62,8 @@ class Dialog:
     domain: str = "mailserver"
     users: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
-    offers: dict[str, Any] = field(default_factory=dict)
+    offers: dict[str, bool] = field(default_factory=dict)
+    encrypted: bool = False
     subject: int | None = 100
     settings: list[str] = field(default_factory=list)
     locked: str = ""
@@ -152,9 +153,13 @@ def _limits(value: str) -> dict[str, int]:
     return {name: int(number) for name, number in (w.split("=") for w in value.split(", "))}
 
 
-def _offers(value: str) -> dict[str, Any]:
-    offers = (offer.partition("=") for offer in value.split(", "))
-    return {name: tuple(names.split()) if names else True for name, _, names in offers}
+def _offers(value: str) -> dict[str, bool]:
+    return dict.fromkeys(value.split(", "), True)
+
+
+def _yes(value: str) -> bool:
+    assert value in ("yes", "no"), value
+    return value == "yes"
 
 
 def _login_delay(dialog: Dialog, value: str) -> None:
@@ -172,10 +177,11 @@ _FACTS: dict[str, Callable[[Dialog, str], None]] = {
     "users": _fact("users", _users),
     "limits": _fact("limits", _limits),
     "offers": _fact("offers", _offers),
+    "encrypted": _fact("encrypted", _yes),
+    "clear passwords": _fact("clear_passwords", _yes),
     "subject": _fact("subject", lambda value: None if value == "none" else int(value)),
     "setting": lambda dialog, value: dialog.settings.append(value),
     "locked": _fact("locked", str),
-    "clear passwords": _fact("clear_passwords", lambda value: value != "no"),
     "login delay": _login_delay,
 }
 

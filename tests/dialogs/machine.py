@@ -22,8 +22,9 @@ from mailserver.message.verdict import Verdict
 from mailserver.net import pop3_driver, smtp_driver
 from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.pop3_driver import Pop3Driver
+from mailserver.net.smtp_access import Access
 from mailserver.net.smtp_driver import SmtpDriver
-from mailserver.net.tls import ServerTls
+from mailserver.net.tls import Encryption, ServerTls
 from mailserver.settings import toml_file
 from mailserver.smtp.service import Service
 from mailserver.store.base import Delivery, Deposit
@@ -32,6 +33,7 @@ from mailserver.store.files import FileStore
 NOW = 1795442709  # Mon, 23 Nov 2026 14:05:09 +0000
 ID = "3f2a9c"
 NONCE = "WsbVu4a9YtQ3"  # in the greeting's timestamp, and the server's part of a SCRAM nonce
+ENCRYPTION = Encryption("TLSv1.3", "none", {"tls-exporter": bytes(32)})
 
 T = TypeVar("T")
 
@@ -76,6 +78,7 @@ class Machine:
         clear_passwords: bool = True,
         login_delay: int = 0,
         tls: ServerTls | None = None,
+        encrypted: bool = False,
     ) -> None:
         data.mkdir(exist_ok=True)
         users_file = data / "users.txt"
@@ -89,6 +92,8 @@ class Machine:
         self.tls = tls
         self.now = NOW
         self.users = UsersFile(data, in_thread)
+        self.access = Access(self.users, lambda: NONCE, lambda peer: clear_passwords, tls)
+        self.encrypted = encrypted
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
         policy = replace(policy_of(domain, settings), subject_limit=subject_limit)
         self.reception = Reception(
@@ -125,6 +130,7 @@ class Machine:
     ) -> MemoryStream:
         """One SMTP connection from greeting to end."""
         stream = MemoryStream(chunks)
+        stream.encryption = ENCRYPTION if self.encrypted else None
         self.smtp_over(stream, timeouts)
         return stream
 
@@ -140,6 +146,7 @@ class Machine:
                 stream,
                 self.domain,
                 self.service,
+                self.access,
                 timeouts or smtp_driver.Timeouts(),
                 self.reception,
                 in_thread,

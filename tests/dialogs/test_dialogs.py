@@ -34,6 +34,7 @@ def play(dialog: Dialog, data: Path, chunks: list[bytes]) -> None:
         dialog.users,
         domain=dialog.domain,
         service=dialog.service(),
+        encrypted=dialog.encrypted,
         subject_limit=dialog.subject,
         settings=tuple(dialog.settings),
         clear_passwords=dialog.clear_passwords,

@@ -43,6 +43,8 @@ def test_a_message_from_smtplib_to_poplib(mail: Mail) -> None:
             "smtputf8",
             "chunking",
             "dsn",
+            "auth",
+            "starttls",
             "limits",
             "enhancedstatuscodes",
             "help",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from mailserver.accounts.base import Accounts
 from mailserver.delivery.addressing import AddressBook, Addresses
 from mailserver.delivery.throttle import Throttle
-from mailserver.message import header, trace
+from mailserver.message import header, submission, trace
 from mailserver.message.envelope import Client, Envelope
 from mailserver.message.header import Header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
-from mailserver.wire.address import ForwardPath
+from mailserver.wire.address import ForwardPath, Mailbox
 from mailserver.wire.peer import is_own, network_of
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
@@ -63,6 +63,8 @@ class Reception:
         """May this transaction begin?"""
         if not self._is_slow_enough(envelope.client):
             return Verdict(Kind.TOO_MANY_MESSAGES)
+        if not self._may_send_as(envelope.client.user, envelope.reverse_path.mailbox):
+            return Verdict(Kind.NOT_YOUR_ADDRESS)
         if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
@@ -103,6 +105,13 @@ class Reception:
             return False
         return is_own(client.address) or self._of_address.admits(network_of(client.address))
 
+    def _may_send_as(self, user: str, mailbox: Mailbox | None) -> bool:
+        """Users send as themselves (RFC 6409 6.1), from any of their addresses; who is no user may
+        be anybody from elsewhere, and `<>` is nobody's."""
+        if not user or mailbox is None:
+            return True
+        return self._book.is_local(mailbox) and user in self._book.users(mailbox)
+
     def _is_full(self, user: str, octets: int) -> bool:
         """A message more would take the mailbox over the quota. One whose size was not declared
         may do so: its other recipients are not to wait for this one."""
@@ -128,8 +137,11 @@ class Reception:
         sender = str(envelope.reverse_path)
         from_line = trace.from_line(sender, at)
         return_path = trace.return_path(sender)
-        block = _stamped(message.header_block, found, trace.stored_stamp(at))
         own_name = self._policy.addresses.domains[0]
+        block = message.header_block
+        if envelope.client.user:
+            block += submission.missing_fields(block, at, message_id, own_name)
+        block = _stamped(block, found, trace.stored_stamp(at))
         return tuple(
             Delivery(
                 user,

@@ -13,6 +13,7 @@ class Kind(Enum):
     NO_SUCH_USER = auto()
     NO_RELAYING = auto()
     TOO_MANY_MESSAGES = auto()
+    NOT_YOUR_ADDRESS = auto()
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()
     DISK_FULL = auto()

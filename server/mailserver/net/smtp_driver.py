@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailserver.auth import sasl
 from mailserver.delivery.accept import Reception
 from mailserver.message.envelope import Envelope
 from mailserver.message.verdict import Kind, Verdict
+from mailserver.net.authentication import Authentication
 from mailserver.net.pace import Pace, Pacing
+from mailserver.net.smtp_access import Access
 from mailserver.net.stream import (
     ByteStream,
     ReceiveTimeout,
@@ -22,6 +25,8 @@ from mailserver.net.stream import (
 from mailserver.net.threads import InThread
 from mailserver.smtp import replies
 from mailserver.smtp.events import (
+    AuthResponse,
+    AuthStart,
     Disconnect,
     MailFrom,
     MessageData,
@@ -31,6 +36,7 @@ from mailserver.smtp.events import (
     NeedData,
     RcptTo,
     SendFirst,
+    StartTls,
     Verify,
 )
 from mailserver.smtp.replies import Reply
@@ -45,6 +51,7 @@ _REPLY = {
     Kind.NO_SUCH_USER: replies.NO_SUCH_USER,
     Kind.NO_RELAYING: replies.NO_RELAYING,
     Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_A_MINUTE,
+    Kind.NOT_YOUR_ADDRESS: replies.NOT_YOUR_ADDRESS,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
     Kind.DISK_FULL: replies.DISK_FULL,
@@ -87,13 +94,19 @@ class SmtpDriver:
         stream: ByteStream,
         domain: str,
         service: Service,
+        access: Access,
         timeouts: Timeouts,
         reception: Reception,
         in_thread: InThread,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`service`: what this port offers on any connection."""
         self._stream = stream
-        self._session = SmtpSession(domain, stream.peer, service)
+        self._domain = domain
+        self._at_port = service
+        self._access = access
+        self._session = SmtpSession(domain, stream.peer, access.service(service, stream))
+        self._authentication: Authentication | None = None  # the AUTH that goes on
         self._timeouts = timeouts
         self._reception = reception
         self._in_thread = in_thread
@@ -113,22 +126,18 @@ class SmtpDriver:
                             return
                     case MessageData(content):
                         await self._take(content)
-                    case MailFrom(envelope):
-                        verdict = self._reception.sender(envelope)
-                        self._session.reply(_reply_to(verdict, replies.SENDER_OK))
-                    case RcptTo(recipient):
-                        self._session.reply(self._recipient(recipient.forward_path))
-                    case MessageStart():
-                        self._session.reply(self._stage())
+                    case MailFrom() | RcptTo() | MessageStart() | Verify() as event:
+                        self._session.reply(self._answer(event))
                     case MessageEnd(envelope):
                         self._session.reply(await self._accept(envelope))
                         self._stop_between_messages()
                     case MessageRefused():
                         self._forget()
                         self._stop_between_messages()
-                    case Verify(mailbox):
-                        verdict = self._reception.recipient(ForwardPath(mailbox))
-                        self._session.reply(_reply_to(verdict, replies.verified(str(mailbox))))
+                    case AuthStart() | AuthResponse() as event:
+                        await self._authenticate(event)
+                    case StartTls():
+                        await self._start_tls()
                     case SendFirst():
                         await self._flush()
                         await asyncio.sleep(0)  # the other connections have their turn
@@ -184,11 +193,44 @@ class SmtpDriver:
         if self._farewell is not None:
             self._session.close(self._farewell)
 
-    def _recipient(self, forward_path: ForwardPath) -> Reply:
-        envelope = self._session.envelope
-        declared = envelope.parameters.octets if envelope else None
-        verdict = self._reception.recipient(forward_path, declared or 0)
-        return _reply_to(verdict, replies.RECIPIENT_OK)
+    def _answer(self, event: MailFrom | RcptTo | MessageStart | Verify) -> Reply:
+        """To what is decided at once."""
+        match event:
+            case MailFrom(envelope):
+                return _reply_to(self._reception.sender(envelope), replies.SENDER_OK)
+            case RcptTo(recipient):
+                declared = self._session.transaction().parameters.octets or 0
+                verdict = self._reception.recipient(recipient.forward_path, declared)
+                return _reply_to(verdict, replies.RECIPIENT_OK)
+            case MessageStart():
+                return self._stage()
+            case Verify(mailbox):
+                verdict = self._reception.recipient(ForwardPath(mailbox))
+                return _reply_to(verdict, replies.verified(str(mailbox)))
+
+    async def _start_tls(self) -> None:
+        """RFC 3207 4.2: what was known of the client before is forgotten."""
+        assert self._access.tls is not None, "STARTTLS was not offered"
+        self._session.reply(replies.START_TLS)
+        await self._flush()
+        await self._stream.start_tls(self._access.tls, self._timeouts.first_command)
+        service = self._access.service(self._at_port, self._stream)
+        self._session = SmtpSession(self._domain, self._stream.peer, service, greeting=False)
+
+    async def _authenticate(self, event: AuthStart | AuthResponse) -> None:
+        if isinstance(event, AuthStart):
+            self._authentication = self._access.authentication(event.mechanism, self._stream)
+        assert self._authentication is not None, "it began with AuthStart"
+        answer = await self._authentication.step(event.response)
+        if isinstance(answer, sasl.Challenge):
+            self._session.challenge(answer.octets)
+        elif answer.user is not None:
+            self._session.authenticated(answer.user)
+        elif answer.wait:
+            self._session.reply(replies.wait_for_auth(answer.wait))
+        else:
+            log.info("login failed from %s", self._stream.peer)
+            self._session.reply(replies.AUTH_FAILED)
 
     def _stage(self) -> Reply:
         try:

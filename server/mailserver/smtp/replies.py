@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 
 LINE_LIMIT = 512
 """Octets of a reply line with its CRLF (RFC 5321 4.5.3.1.5); a longer one is cut."""
@@ -83,6 +84,10 @@ def challenge(base64: str) -> Reply:
     return Reply(334, "", base64)
 
 
+def wait_for_auth(seconds: float) -> Reply:
+    return Reply(454, "4.7.0", f"Too many failures; try again in {ceil(seconds)} seconds")
+
+
 def verified(mailbox: str) -> Reply:
     return Reply(250, "2.1.5", f"<{mailbox}>")
 
@@ -117,7 +122,6 @@ LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing; try again later")
 STORAGE_FAILED = Reply(451, "4.3.0", "The message could not be stored; try again later")
 MAILBOX_UNUSABLE = Reply(451, "4.2.0", "Mailbox cannot be written; its owner was told why")
 TLS_UNAVAILABLE = Reply(454, "4.7.0", "TLS is not available; try again later")
-AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Accounts cannot be read; try again later")
 DISK_FULL = Reply(452, "4.3.1", "Not enough storage; try again later")
 MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox is full; try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send to the rest separately")
@@ -151,7 +155,6 @@ AUTH_ALREADY = Reply(503, "5.5.1", "You are authenticated already")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "This mechanism is not offered; EHLO lists those there are")
 UNKNOWN_TOPIC = Reply(504, "5.5.4", "No such command; HELP lists those there are")
 AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required: AUTH")
-TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 AUTH_FAILED = Reply(535, "5.7.8", "User name or password wrong")
 TLS_FOR_AUTH = Reply(538, "5.7.11", "This mechanism is for use inside TLS only: STARTTLS first")
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user")

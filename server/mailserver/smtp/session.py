@@ -64,8 +64,16 @@ Reader = Callable[["SmtpSession"], Event | None]
 class SmtpSession:
     """The server's side of one connection."""
 
-    def __init__(self, domain: str, client_address: str, service: Service | None = None) -> None:
-        """`domain`: what the server calls itself. The greeting waits to be sent at once."""
+    def __init__(
+        self,
+        domain: str,
+        client_address: str,
+        service: Service | None = None,
+        *,
+        greeting: bool = True,
+    ) -> None:
+        """`domain`: what the server calls itself. The greeting waits to be sent at once; behind
+        STARTTLS there is none (RFC 3207 4.2)."""
         self.domain = domain
         self.service = service or DEFAULT
         self.client = Client(client_address, tls=self.service.tls)
@@ -80,7 +88,8 @@ class SmtpSession:
         self._errors = 0  # likewise
         self._failed_logins = 0
         self._out = bytearray()
-        self.say(replies.greeting(domain))
+        if greeting:
+            self.say(replies.greeting(domain))
 
     # -- for the driver --------------------------------------------------------------------------
 

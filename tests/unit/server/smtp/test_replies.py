@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mailserver.smtp import replies
+from mailserver.smtp import replies, usage
 from mailserver.smtp.replies import Reply
 
 NAMED = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
@@ -17,6 +17,10 @@ MADE = {
     "helo_ok": replies.helo_ok(LONG, "c" * 255),
     "ehlo_ok": replies.ehlo_ok(LONG, "c" * 255, ("PIPELINING", "SIZE 50000000")),
     "message_ok": replies.message_ok("3f2a9c"),
+    "challenge": replies.challenge("Yg=="),
+    "verified": replies.verified("bob@mailserver"),
+    "wait_for_auth": replies.wait_for_auth(0.5),
+    **{f"help {topic}": usage.about(topic) for topic in ("", *usage.USAGE)},
     "with_detail": replies.BAD_SENDER.with_detail("x" * 2000),
 }
 # RFC 5321 4.2: *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
@@ -46,7 +50,7 @@ def test_enhanced_codes_are_of_the_same_class(name: str) -> None:
     reply = (NAMED | MADE)[name]
     plain, extended = reply.encode(False), reply.encode(True)
     if not reply.enhanced:
-        assert reply.code in (220, 250, 354)
+        assert reply.code in (220, 250, 334, 354)
         assert plain == extended
         return
     status = STATUS.fullmatch(reply.enhanced)
@@ -71,7 +75,7 @@ def test_the_fixed_replies() -> None:
 
 def test_all_250_begin_with_ok_but_for_ehlo() -> None:
     for name, reply in (NAMED | MADE).items():
-        if reply.code == 250 and name != "ehlo_ok":
+        if reply.code == 250 and name not in ("ehlo_ok", "verified"):
             assert reply.text.startswith("OK "), name
 
 
@@ -85,3 +89,15 @@ def test_a_text_that_is_too_long_is_cut() -> None:
     octets = Reply(501, "5.5.4", "x" * 600).encode(True)
     assert len(octets) == 512
     assert octets.endswith(b"x\r\n")
+
+
+def test_only_the_greeting_goes_on_and_the_answers_to_hello_have_no_status() -> None:
+    """RFC 2034 4: all others of 2xx, 4xx and 5xx have one."""
+    without = {name for name, reply in (NAMED | MADE).items() if not reply.enhanced}
+    assert without == {"greeting", "helo_ok", "ehlo_ok", "START_INPUT", "challenge"}
+
+
+def test_utf8_only_where_the_client_asked_for_it() -> None:
+    """RFC 6531 3.7.4.2: the reply to VRFY; all others are ASCII."""
+    assert replies.verified("bøb@b").encode(False) == "250 <bøb@b>\r\n".encode()
+    assert all(reply.text.isascii() for reply in (NAMED | MADE).values())

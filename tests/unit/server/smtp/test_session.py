@@ -7,10 +7,12 @@ import re
 import pytest
 
 from mailserver.message.envelope import Client, Envelope, MailParameters, Recipient
-from mailserver.smtp import replies, usage
+from mailserver.smtp import commands, replies, usage
 from mailserver.smtp.commands import Auth, Bdat, Data, Ehlo, Helo, Mail, Rcpt, StartTls
 from mailserver.smtp.events import (
     NEED_DATA,
+    AuthResponse,
+    AuthStart,
     Disconnect,
     MailFrom,
     MessageData,
@@ -20,7 +22,8 @@ from mailserver.smtp.events import (
     RcptTo,
     SendFirst,
 )
-from mailserver.smtp.service import Limits, Service
+from mailserver.smtp.events import StartTls as StartTlsEvent
+from mailserver.smtp.service import EXTENSIONS, Limits, Service
 from mailserver.smtp.session import OUTPUT_LIMIT, SmtpSession
 from mailserver.smtp.states import TABLE, State
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
@@ -234,3 +237,143 @@ IN_TRANSACTION = (State.SENDER_GIVEN, State.RECIPIENT_GIVEN, State.CHUNKS)
 def test_the_order_of_commands(command: type, refused: set[State]) -> None:
     """RFC 5321 4.1.4."""
     assert TABLE[command].refused.keys() == refused
+
+
+# -- STARTTLS ------------------------------------------------------------------------------------
+
+
+TLS_POSSIBLE = Service(starttls=True, mechanisms=("SCRAM-SHA-256",), tls_mechanisms=("PLAIN",))
+
+
+def test_starttls_ends_the_session() -> None:
+    """RFC 3207 4.2: nothing that was said before counts behind it."""
+    made = session(b"EHLO c\r\nSTARTTLS\r\n", service=TLS_POSSIBLE)
+    assert made.next_event() == StartTlsEvent()
+    assert b"250-STARTTLS\r\n" in made.data_to_send()
+    made.reply(replies.START_TLS)
+    assert made.state is State.CLOSED
+    assert made.data_to_send() == b"220 2.0.0 Ready to start TLS\r\n"
+    behind = SmtpSession("mailserver", "192.0.2.1", Service(tls=True), greeting=False)
+    assert behind.data_to_send() == b""
+    behind.receive_data(b"MAIL FROM:<>\r\nEHLO c\r\n")
+    assert behind.next_event() is NEED_DATA
+    said = behind.data_to_send()
+    assert said.startswith(b"503 ")
+    assert b"STARTTLS" not in said
+    assert b"250-REQUIRETLS\r\n" in said
+
+
+def test_starttls_that_is_not_possible_changes_nothing() -> None:
+    """RFC 3207 4: 454, and the session goes on in the clear."""
+    made = session(b"EHLO c\r\nSTARTTLS\r\n", service=TLS_POSSIBLE)
+    assert made.next_event() == StartTlsEvent()
+    made.reply(replies.TLS_UNAVAILABLE)
+    assert made.state is State.READY
+    made.receive_data(b"MAIL FROM:<>\r\n")
+    assert isinstance(made.next_event(), MailFrom)
+
+
+@pytest.mark.parametrize("behind", [b"NOOP\r\n", b"\x16\x03\x01", b"x"])
+def test_nothing_in_the_clear_may_follow_starttls(behind: bytes) -> None:
+    """CVE-2011-0411: it would be obeyed as if it had come inside TLS."""
+    made = session(b"EHLO c\r\nSTARTTLS\r\n" + behind, service=TLS_POSSIBLE)
+    assert made.next_event() == Disconnect()
+    assert b"\r\n421 4.7.0 STARTTLS has to be the last" in made.data_to_send()
+
+
+# -- AUTH ------------------------------------------------------------------------------------------
+
+
+def test_an_exchange_in_steps() -> None:
+    """RFC 4954 4."""
+    made = session(b"EHLO c\r\nAUTH SCRAM-SHA-256 YQ==\r\n", service=TLS_POSSIBLE)
+    assert made.next_event() == AuthStart("SCRAM-SHA-256", b"a")
+    made.data_to_send()
+    made.challenge(b"b")
+    assert made.data_to_send() == b"334 Yg==\r\n"
+    assert made.next_event() is NEED_DATA
+    made.receive_data(b"\r\n")
+    assert made.next_event() == AuthResponse(b"")
+    made.challenge(b"")
+    assert made.data_to_send() == b"334 \r\n"
+    made.receive_data(b"Yw==\r\nMAIL FROM:<>\r\n")
+    assert made.next_event() == AuthResponse(b"c")
+    made.authenticated("alice")
+    assert made.data_to_send().startswith(b"235 2.7.0 ")
+    event = made.next_event()
+    assert isinstance(event, MailFrom)
+    assert event.envelope.client.user == "alice"
+
+
+def test_a_mechanism_that_needs_tls_says_so() -> None:
+    """RFC 4954 6: 538."""
+    made = session(b"EHLO c\r\nAUTH PLAIN\r\n", service=TLS_POSSIBLE)
+    assert made.next_event() is NEED_DATA
+    assert b"\r\n538 5.7.11 " in made.data_to_send()
+
+
+def test_nothing_secret_is_in_a_representation() -> None:
+    assert "a" not in repr(AuthResponse(b"a")).removeprefix("AuthResponse(").rstrip(")")
+    assert "secret" not in repr(AuthStart("PLAIN", b"secret"))
+    assert "secret" not in repr(Auth("PLAIN", b"secret"))
+
+
+# -- BDAT ------------------------------------------------------------------------------------------
+
+
+def test_chunks_that_may_not_come_are_thrown_away_first() -> None:
+    """RFC 3030 2: the answer comes behind the octets, and the transaction is over."""
+    made = in_transaction(b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUI")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.STORAGE_FAILED)
+    assert made.next_event() is NEED_DATA
+    assert made.data_to_send() == b"451 " + replies.STORAGE_FAILED.text.encode() + b"\r\n"
+    made.receive_data(b"T\r\nNOOP\r\n")
+    assert made.next_event() is NEED_DATA
+    assert made.data_to_send() == b"503 Say MAIL FROM first\r\n250 OK nothing done\r\n"
+
+
+@pytest.mark.parametrize("command", [b"RSET", b"EHLO d"])
+def test_chunks_that_were_given_up_are_forgotten_outside_too(command: bytes) -> None:
+    made = in_transaction(b"BDAT 3\r\na\r\n" + command + b"\r\n")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.START_INPUT)
+    assert made.next_event() == MessageData(b"a\r\n")
+    assert made.next_event() == MessageRefused()
+    assert made.envelope is None
+    assert made.state is State.READY
+
+
+def test_a_chunk_is_handed_on_as_it_comes() -> None:
+    """No second copy of the message is in memory."""
+    made = in_transaction(b"BDAT 3000 LAST\r\n")
+    assert isinstance(made.next_event(), MessageStart)
+    made.reply(replies.START_INPUT)
+    for _ in range(2):
+        made.receive_data(b"x" * 1000)
+        assert made.next_event() == MessageData(b"x" * 1000)
+        assert made.next_event() is NEED_DATA
+    made.receive_data(b"x" * 1000 + b"NOOP\r\n")
+    assert made.next_event() == MessageData(b"x" * 1000 + b"\r\n")
+    assert isinstance(made.next_event(), MessageEnd)
+
+
+def test_what_ehlo_names() -> None:
+    """RFC 5321 4.1.1.1, RFC 9422 3."""
+    service = Service(Limits(message_octets=9, recipients=8, messages=7), mechanisms=("A", "B"))
+    assert {
+        "SIZE 9",
+        "LIMITS MAILMAX=7 RCPTMAX=8",
+        "AUTH A B",
+        "CHUNKING",
+        "SMTPUTF8",
+        "DSN",
+    } <= set(service.extensions)
+    assert not {"STARTTLS", "REQUIRETLS"} & set(service.extensions)
+    assert not [word for word in Service().extensions if word.startswith("AUTH")]
+    for _, clause in EXTENSIONS.values():
+        assert re.fullmatch(r"RFC \d{4} [\d.]+", clause)
+
+
+def test_help_has_a_line_for_each_command() -> None:
+    assert usage.USAGE.keys() == commands._READERS.keys()

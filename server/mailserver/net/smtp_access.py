@@ -1,0 +1,59 @@
+"""What an SMTP client may use on its connection: TLS, and mechanisms to show who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from mailserver.accounts.base import Accounts
+from mailserver.auth import sasl
+from mailserver.net.authentication import Authentication
+from mailserver.net.stream import ByteStream
+from mailserver.net.tls import ServerTls
+from mailserver.smtp.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one logs in to this server, and what protects its connections."""
+
+    accounts: Accounts
+    nonce: Callable[[], str]
+    """A new text that cannot be guessed: letters, digits, `-` and `_`."""
+    clear_passwords: Callable[[str], bool]
+    """A client at this IP address may send a password without TLS."""
+    tls: ServerTls | None = None
+    """For STARTTLS."""
+
+    def service(self, at_port: Service, stream: ByteStream) -> Service:
+        """What there is on this connection as it is now, of what the port offers on any."""
+        encrypted = stream.encryption is not None
+        clear = encrypted or self.clear_passwords(stream.peer)
+        mechanisms = sasl.offered(clear=clear, bindings=_bindings(stream))
+        return _service(at_port, encrypted, self.tls is not None and not encrypted, mechanisms)
+
+    def authentication(self, mechanism: str, stream: ByteStream) -> Authentication:
+        """A new exchange with this client."""
+        surroundings = sasl.Surroundings(self.nonce, _bindings(stream))
+        return Authentication(sasl.start(mechanism, surroundings), self.accounts, stream.peer)
+
+
+_INSIDE_TLS = sasl.offered(clear=True)
+
+
+@lru_cache(maxsize=64)
+def _service(
+    at_port: Service, encrypted: bool, starttls: bool, mechanisms: tuple[str, ...]
+) -> Service:
+    return replace(
+        at_port,
+        tls=encrypted,
+        starttls=starttls,
+        mechanisms=mechanisms,
+        tls_mechanisms=_INSIDE_TLS if starttls else (),
+    )
+
+
+def _bindings(stream: ByteStream) -> Mapping[str, bytes]:
+    return stream.encryption.bindings if stream.encryption is not None else sasl.NO_BINDINGS

@@ -1,0 +1,28 @@
+"""What is added to a submitted message (RFC 6409 8.2, 8.3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailserver.message import submission, trace
+
+AT = trace.stamp(1795442709)
+DATE = b"Date: Mon, 23 Nov 2026 14:05:09 +0000\n"
+ID = b"Message-ID: <1@mailserver>\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [
+        (b"", DATE + ID),
+        (b"Subject: x\n", DATE + ID),
+        (b"Date: x\n", ID),
+        (b"Subject: x\ndate \t: x\n", ID),
+        (b"MESSAGE-ID:\n", DATE),
+        (b"X-Date: x\nResent-Message-ID: x\n", DATE + ID),
+        (b"Subject: x\n Date: x\n", DATE + ID),
+        (b"Message-Id: x\nDate: y\n", b""),
+    ],
+)
+def test_missing_fields(header: bytes, missing: bytes) -> None:
+    assert submission.missing_fields(header, AT, "1", "mailserver") == missing
