@@ -173,6 +173,7 @@ def policy(chosen: Settings) -> Policy:
         delivery.plus_addresses,
         delivery.catch_all,
         delivery.postmaster,
+        chosen.listening.own_addresses,
     )
     quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
     limits = chosen.limits

@@ -39,6 +39,25 @@ SCRAM_CHALLENGE = re.compile(rb"\+ [^\r]{40,}")
 
 SMTP_WORDS = [
     *(b"EHLO c", b"HELO c", b"MAIL FROM:<alice@mailserver>", b"MAIL FROM:<>", b"DATA", b"QUIT"),
+    *(
+        b"BDAT 3",
+        b"BDAT 12 LAST",
+        b"BDAT 0 LAST",
+        b"BDAT 99999999999999999999",
+        b"bdat x",
+        b"BDAT ",
+    ),
+    *(b"STARTTLS", b"AUTH PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=", b"AUTH PLAIN", b"AUTH LOGIN =", b"*"),
+    *(b"AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPXg=", b"YWxpY2U=", b"EXPN a", b"VRFY bob SMTPUTF8"),
+    *("MAIL FROM:<é@bücher.example> SMTPUTF8".encode(), "RCPT TO:<bøb@mailserver>".encode()),
+    *(
+        b" RET=HDRS",
+        b" ENVID=a+2B",
+        b" NOTIFY=NEVER",
+        b" ORCPT=utf-8;\\x{E5}",
+        b" REQUIRETLS",
+        b" AUTH=<>",
+    ),
     *(b"RCPT TO:<bob@mailserver>", b"RCPT TO:<x@y>", b"RSET", b"NOOP", b"VRFY a", b"HELP"),
     *(
         b" SIZE=1",

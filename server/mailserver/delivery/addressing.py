@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from mailserver.accounts.base import Accounts
 from mailserver.wire import idn
-from mailserver.wire.address import Mailbox
+from mailserver.wire.address import Mailbox, literal_address
 
 POSTMASTER = "postmaster"
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Addresses:
     """The user or alias for names that nobody has; "": they are refused."""
     postmaster: str = ""
     """The user or alias that gets mail for postmaster; "": the accounts know."""
+    own_addresses: tuple[Network, ...] = ()
+    """Where the server is: user@[one of them] is a user here (RFC 5321 4.1.3)."""
 
 
 class AddressBook:
@@ -39,6 +44,9 @@ class AddressBook:
 
     def is_local(self, mailbox: Mailbox) -> bool:
         """It is for somebody here, if anybody has that name."""
+        literal = literal_address(mailbox.domain)
+        if literal is not None:
+            return any(literal in network for network in self._addresses.own_addresses)
         # "" is the domain of <postmaster> (RFC 5321 4.1.1.3)
         return not mailbox.domain or idn.ascii_form(mailbox.domain) in self._local
 

@@ -29,6 +29,14 @@ class Listening:
         "None: the machine's name, else localhost.",
         option="--domain",
     )
+    own_addresses: tuple[kinds.Network, ...] = setting(
+        kinds.NETWORKS,
+        [],
+        "IP addresses by which people may name this server: mail for alice@[192.0.2.1] is then for "
+        "alice.",
+        SMTP,
+        option="--own-address",
+    )
     host: str = setting(
         kinds.ADDRESS, "", "Address to listen on; empty: all of this machine, IPv6 and IPv4."
     )

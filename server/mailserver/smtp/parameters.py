@@ -128,7 +128,7 @@ def _orcpt(value: str) -> str:
     known = _KEYWORD.fullmatch(kind) and (encoded.isascii() or kind.lower() == "utf-8")
     if not known or not decoded or not decoded.isprintable() or len(value) > 500:
         raise _bad("ORCPT=rfc822;<the address as xtext>")
-    return f"{kind.lower()};{decoded}"
+    return f"{kind};{decoded}"
 
 
 def _character(hexadecimal: str) -> str:

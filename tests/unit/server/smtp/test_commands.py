@@ -68,7 +68,7 @@ AB = ForwardPath(Mailbox("a", "b"))
         (b"RCPT TO:<a@b> NOTIFY=never", Rcpt(AB, RcptParameters(frozenset()))),
         (
             b"RCPT TO:<a@b> NOTIFY=Success,DELAY ORCPT=RFC822;a+2Bx@b",
-            Rcpt(AB, RcptParameters(frozenset((Notify.SUCCESS, Notify.DELAY)), "rfc822;a+x@b")),
+            Rcpt(AB, RcptParameters(frozenset((Notify.SUCCESS, Notify.DELAY)), "RFC822;a+x@b")),
         ),
         (b"RCPT TO:<a@b> ORCPT=utf-8;\\x{E5}@b", Rcpt(AB, RcptParameters(None, "utf-8;å@b"))),
         ("RCPT TO:<a@b> ORCPT=utf-8;å@b".encode(), Rcpt(AB, RcptParameters(None, "utf-8;å@b"))),
