@@ -50,7 +50,7 @@ def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job
         yield what, mounts.missing("ext4") or mounts.missing("xfs"), lambda: bugs.hunt(seed)
     for kind in mounts.MAKE:
         seeds = [one for one in wanted.seeds if one.startswith(f"{kind}:")]
-        every = (f"{kind}:{seed + n}" for n in itertools.count())
+        every = map(f"{kind}:{{}}".format, itertools.count(seed))
         jobs: dict[str, Job] = {
             "power": lambda k=kind, s=every: power.cuts(k, s, wanted.cuts // 2),
             "shutdown": lambda k=kind: shutdown.rounds(k, seed, wanted.shutdowns // 2),

@@ -9,7 +9,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,13 @@ from tests.torture import oracle
 from tests.torture.reading import by_maildrop
 
 from mailserver.message.verdict import Kind
-from mailserver.store.base import Delivery, Deposit, MailboxUnusable, MaildropInUse
+from mailserver.store.base import (
+    Delivery,
+    Deposit,
+    MailboxUnusable,
+    MaildropInUse,
+    StagedMessage,
+)
 from mailserver.store.check import check
 from mailserver.store.files import FileStore
 
@@ -118,7 +124,7 @@ def append(store: FileStore, world: World, dice: random.Random, messages: int) -
         token = f"{dice.getrandbits(64):016x}"
         staging = post.staged(store, message(dice, token))
         staged.append(staging)
-        deposit, _ = post.address(staging, users, mark=dice.getrandbits(60))
+        deposit = address(staging.finish(), users, token)
         batch.append((deposit, [(one.user, _fingerprint(one)) for one in deposit]))
         world.tell(oracle.ask_to_store(batch[-1][1]))
     for _ in range(100):  # a mailbox that is busy is tried again, as group commit does it
@@ -135,6 +141,24 @@ def append(store: FileStore, world: World, dice: random.Random, messages: int) -
         time.sleep(0.002)
     for staging in staged:
         staging.discard()
+
+
+def address(message: StagedMessage, users: Sequence[str], token: str) -> Deposit:
+    """A copy for each, with the lines that a delivery gives it (docs/storage.md)."""
+    trace = (
+        "Return-Path: <alice@mailserver>\n"
+        "Received: from client ([192.0.2.3]) by mailserver with ESMTP id {token}\n"
+        "\tfor <{user}@mailserver>; Mon, 23 Nov 2026 14:05:09 +0000\n"
+    )
+    return tuple(
+        Delivery(
+            user,
+            post.FROM_LINE,
+            trace.format(token=token, user=user).encode() + message.header_block,
+            message.body,
+        )
+        for user in users
+    )
 
 
 def _fingerprint(delivery: Delivery) -> str:
