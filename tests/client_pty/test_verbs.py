@@ -143,7 +143,6 @@ STATUSES = (
     (("send", "--to", "nobody@mailserver", "--body", "x"), 69, "not_sent"),
     (("save", "1", "--out", "users.txt"), 73, "cannot_create"),
     (("count", "--user", "queen"), 77, "login_refused"),
-    (("count", "--tls", "require"), 76, "unsafe"),
     (("count", "--ca-file", "none"), 78, ""),
 )
 

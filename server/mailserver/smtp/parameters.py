@@ -26,7 +26,6 @@ Reader = Callable[[str], Any]
 def read(cursor: Cursor, known: dict[str, tuple[str, Reader]]) -> dict[str, Any]:
     """*( SP esmtp-keyword ["=" esmtp-value] ) (RFC 5321 4.1.2): fields and their values."""
     found: dict[str, Any] = {}
-    seen: set[str] = set()
     while not cursor.at_end():
         cursor.expect(" ", "a space before the parameter")
         keyword = cursor.take_match(_KEYWORD).upper()
@@ -39,14 +38,11 @@ def read(cursor: Cursor, known: dict[str, tuple[str, Reader]]) -> dict[str, Any]
                 raise cursor.problem(f"a value for {keyword}")
         if keyword not in known:
             raise Refused(replies.UNKNOWN_PARAMETER)
-        if keyword in seen:
-            raise cursor.problem(f"{keyword} only once")
-        seen.add(keyword)
         field, reader = known[keyword]
-        if field:
-            found[field] = reader(value)
-        else:
-            reader(value)
+        if field in found:
+            raise cursor.problem(f"{keyword} only once")
+        found[field] = reader(value)
+    found.pop("", None)
     return found
 
 

@@ -14,9 +14,11 @@ from mailserver.wire import idn
 from mailserver.wire.cursor import Cursor
 
 _UTF8 = "\u0080-\U0010ffff"
-_ATOM = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+")
-_DOT_STRING = re.compile(rf"{_ATOM.pattern}(?:\.{_ATOM.pattern})*")
-_LABEL = re.compile(rf"[A-Za-z0-9{_UTF8}-]+")
+_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_LET_DIG = f"[A-Za-z0-9{_UTF8}]"
+_LABEL = f"{_LET_DIG}+(?:-+{_LET_DIG}+)*"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LITERAL = re.compile(r"[^]% ]+")
 
 LOCAL_PART_LIMIT = 64
@@ -134,12 +136,10 @@ def local_part(cursor: Cursor) -> str:
 
 def dot_string(cursor: Cursor) -> str:
     """Dot-string = Atom *("." Atom)."""
-    start = cursor.position
-    while True:
-        if not cursor.take_match(_ATOM):
-            raise cursor.problem("a local part such as 'alice'")
-        if not cursor.take("."):
-            return cursor.text[start : cursor.position]
+    found = cursor.take_match(_DOT_STRING)
+    if not found:
+        raise cursor.problem("a local part such as 'alice'")
+    return found
 
 
 def quoted_string(cursor: Cursor) -> str:
@@ -160,15 +160,11 @@ def quoted_string(cursor: Cursor) -> str:
 def domain(cursor: Cursor) -> str:
     """Domain = sub-domain *("." sub-domain); sub-domain = Let-dig [Ldh-str]."""
     start = cursor.position
-    while True:
-        label = cursor.take_match(_LABEL)
-        if not label or label[0] == "-" or label[-1] == "-":
-            raise cursor.problem("a domain such as 'example.org'")
-        if not cursor.take("."):
-            break
+    found = cursor.take_match(_DOMAIN)
+    if not found:
+        raise cursor.problem("a domain such as 'example.org'")
     if cursor.octets_since(start) > DOMAIN_LIMIT:
         raise cursor.problem(f"a domain of at most {DOMAIN_LIMIT} octets")
-    found = cursor.text[start : cursor.position]
     if not found.isascii():
         try:
             idn.ascii_form(found)
