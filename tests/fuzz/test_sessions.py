@@ -122,6 +122,10 @@ def machine(service: Service | None = None) -> Iterator[Machine]:
             made.close()
 
 
+# SCRAM's first challenge begins with "r="; its salt is another one on each machine.
+SCRAM_CHALLENGE = re.compile(rb"(?m)^334 cj[!-~]+")
+
+
 def check_smtp(server: Machine, chunks: list[bytes]) -> bytes:
     answer = bytes(server.smtp(chunks).sent)
     assert SMTP_ANSWER.fullmatch(answer), answer
@@ -129,7 +133,7 @@ def check_smtp(server: Machine, chunks: list[bytes]) -> bytes:
     assert all(len(line) + 2 <= 512 for line in lines)
     commands = b"".join(chunks).count(b"\n") + 1
     assert len(answer) <= 200 + commands * 700, "more was said than was asked for"
-    return answer
+    return SCRAM_CHALLENGE.sub(b"334 r=", answer)
 
 
 def check_pop3(server: Machine, chunks: list[bytes]) -> bytes:
