@@ -32,7 +32,8 @@ SENDERS = {
     "s-nail": "echo From s-nail | s-nail -s s-nail -S v15-compat -S mta=smtp://mailserver:25"
     " -S smtp-auth=none -S from=alice@mailserver bob@mailserver",
     "mutt": "echo From mutt | mutt -n -F /dev/null -e 'set smtp_url=smtp://mailserver:25'"
-    " -e 'set from=alice@mailserver copy=no ssl_force_tls=no ssl_starttls=no' -s mutt bob@mailserver",
+    " -e 'set from=alice@mailserver copy=no ssl_force_tls=no ssl_starttls=no'"
+    " -s mutt bob@mailserver",
 }
 
 FETCHERS = {
