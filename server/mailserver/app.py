@@ -19,7 +19,7 @@ from typing import Protocol
 
 import uvloop
 
-from mailserver import settings, workers
+from mailserver import durable, settings, workers
 from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 from mailserver.delivery.accept import Policy, Reception
@@ -41,7 +41,7 @@ from mailserver.smtp import replies as smtp_replies
 from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
-from mailserver.store.files import OPEN_MAILBOXES, OWN_FOLDER, FileStore
+from mailserver.store.files import OPEN_MAILBOXES, FileStore
 from mailserver.wire import peer
 
 logger = logging.getLogger(__name__)
@@ -82,6 +82,16 @@ class _Parts:
     store: FileStore
     tls: ServerTls
     threads: DiskThreads
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """One that is listened on."""
+
+    sockets: list[socket.socket]
+    """One a worker."""
+    tls: ServerTls | None = None
+    """Set where TLS begins with the first octet."""
 
 
 class _Protocol(Protocol):
@@ -186,15 +196,15 @@ def policy(chosen: Settings) -> Policy:
     )
 
 
-def _listeners(parts: _Parts, protocol: _Protocol) -> list[Listener]:
-    """One a port, in the order of `_ports`."""
+def _listeners(parts: _Parts, protocol: _Protocol, ports: list[_Port]) -> list[Listener]:
+    """One a port, in their order."""
     chosen = parts.chosen
     door = Door(chosen.limits.connections, chosen.limits.connections_per_address)
     proxies = Proxies(chosen.access.proxies)
     serve = protocol.serve(parts)
     return [
-        Listener(serve, door, protocol.refusals, tls, proxies, chosen.times.session_timeout)
-        for tls in (None, parts.tls)
+        Listener(serve, door, protocol.refusals, port.tls, proxies, chosen.times.session_timeout)
+        for port in ports
     ]
 
 
@@ -208,22 +218,22 @@ def _main(command: str, what: str, protocol: _Protocol) -> int:
         if chosen.check:
             logger.info("settings and data folder are good")
             return 0
-        ports = [_listen(chosen, chosen.port, "")]
+        ports = [_Port(_listen(chosen, chosen.port, ""))]
         if (tls_port := protocol.tls_port(chosen)) is not None:
-            ports.append(_listen(chosen, tls_port, " inside TLS"))
+            ports.append(_Port(_listen(chosen, tls_port, " inside TLS"), tls))
     except (settings.Unusable, _CannotStart) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
     def work(number: int, waited_for: int | None) -> int:
         listeners = lambda: _listeners(  # noqa: E731
-            _Parts(chosen, users, store, tls, DiskThreads()), protocol
+            _Parts(chosen, users, store, tls, DiskThreads()), protocol, ports
         )
-        sockets = [of_workers[number] for of_workers in ports]
+        sockets = [port.sockets[number] for port in ports]
         uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout))
         return 0
 
-    return workers.run(len(ports[0]), work)
+    return workers.run(len(ports[0].sockets), work)
 
 
 async def _serve(
@@ -240,7 +250,7 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     if waited_for is not None:
         loop.add_reader(waited_for, stop.set)
-    for listener, bound in zip(listeners, sockets, strict=False):
+    for listener, bound in zip(listeners, sockets, strict=True):
         await listener.start(bound)
     await stop.wait()
     logger.info("stopping")
@@ -265,7 +275,7 @@ def _open_certificate(chosen: Settings) -> ServerTls:
         if access.certificate:
             certificate = data / access.certificate
             return ServerTls(certificate, data / access.key if access.key else certificate)
-        folder = data / OWN_FOLDER / "tls"
+        folder = data / durable.OWN_FOLDER / "tls"
         return ServerTls(*certificate_in(folder, chosen.listening.domains, datetime.now(UTC)))
     except CertificateUnusable as problem:
         raise _CannotStart(str(problem)) from None

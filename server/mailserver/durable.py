@@ -14,6 +14,8 @@ from contextlib import suppress
 
 _OPEN_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
+OWN_FOLDER = ".mailserver"
+"""What the servers keep for themselves in a data folder."""
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 

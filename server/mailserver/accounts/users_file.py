@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FILE_NAMES = ("users.txt", "user.txt")
 FILE_LIMIT = 16 * 1024 * 1024
 """Octets; a bigger file is no list of users."""
-OWN_FOLDER, SECRET = ".mailserver", "secret"
+SECRET = "secret"
 
 _POSTMASTER = "postmaster"
 _BUSY_SECONDS = 2.0
@@ -173,10 +173,10 @@ def _secret(data: Path) -> bytes:
     """Made once in a data folder: all servers over it have to give the same false salts."""
     parent = durable.open_folder(os.fspath(data))
     try:
-        own = durable.open_folder(OWN_FOLDER, parent, create=True)
+        own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
     finally:
         os.close(parent)
-    path = data / OWN_FOLDER / SECRET
+    path = data / durable.OWN_FOLDER / SECRET
     try:
         if not path.exists():
             durable.create_once(SECRET, own, [secrets.token_bytes(32)])

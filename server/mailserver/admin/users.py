@@ -17,7 +17,6 @@ from mailserver.accounts import credential, editing
 from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.users_file import (
     FILE_NAMES,
-    OWN_FOLDER,
     AccountsUnusable,
     find_file,
     read_file,
@@ -176,7 +175,7 @@ def _lock(data: Path) -> Iterator[None]:
     with ExitStack() as stack:
         parent = durable.open_folder(os.fspath(data))
         stack.callback(os.close, parent)
-        own = durable.open_folder(OWN_FOLDER, parent, create=True)
+        own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
         stack.callback(os.close, own)
         lock = durable.open_file(_LOCK, own, os.O_RDWR | os.O_CREAT)
         stack.callback(os.close, lock)

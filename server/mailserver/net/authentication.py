@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mailserver.accounts.base import Accounts, CheckResult
+from mailserver.auth import sasl
 from mailserver.auth.sasl import (
     Challenge,
     CheckPassword,
@@ -12,6 +15,12 @@ from mailserver.auth.sasl import (
     Step,
     Success,
 )
+from mailserver.net.stream import ByteStream
+
+
+def bindings(stream: ByteStream) -> Mapping[str, bytes]:
+    """What a mechanism may be bound to on this connection; nothing outside TLS."""
+    return stream.encryption.bindings if stream.encryption is not None else sasl.NO_BINDINGS
 
 
 class Authentication:

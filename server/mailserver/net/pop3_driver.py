@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts, CheckResult
 from mailserver.auth import sasl
-from mailserver.net.authentication import Authentication
+from mailserver.net.authentication import Authentication, bindings
 from mailserver.net.stream import ByteStream, ReceiveTimeout, SessionOver
 from mailserver.net.threads import InThread
 from mailserver.net.tls import ServerTls
@@ -94,17 +94,12 @@ class Pop3Driver:
         encryption = self._stream.encryption
         clear = encryption is not None or self._access.clear_passwords(self._stream.peer)
         return Offer(
-            mechanisms=sasl.offered(clear=clear, bindings=self._bindings),
+            mechanisms=sasl.offered(clear=clear, bindings=bindings(self._stream)),
             clear_passwords=clear,
             timestamp=self._timestamp,
             stls=self._access.tls is not None and encryption is None,
             login_delay=self._access.login_delay,
         )
-
-    @property
-    def _bindings(self) -> Mapping[str, bytes]:
-        encryption = self._stream.encryption
-        return encryption.bindings if encryption is not None else sasl.NO_BINDINGS
 
     async def run(self) -> None:
         """Until the client or the session ends it; a lost connection deletes nothing."""
@@ -181,7 +176,7 @@ class Pop3Driver:
             case ApopLogin():
                 return self._check_apop(event)
             case AuthStart(name, response):
-                surroundings = sasl.Surroundings(self._access.nonce, self._bindings)
+                surroundings = sasl.Surroundings(self._access.nonce, bindings(self._stream))
                 mechanism = sasl.start(name, surroundings)
                 peer = self._stream.peer
                 self._authentication = Authentication(mechanism, self._accounts, peer)

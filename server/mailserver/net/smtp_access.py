@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mailserver.accounts.base import Accounts
 from mailserver.auth import sasl
-from mailserver.net.authentication import Authentication
+from mailserver.net.authentication import Authentication, bindings
 from mailserver.net.stream import ByteStream
 from mailserver.net.tls import ServerTls
 from mailserver.smtp.service import Service
@@ -30,12 +30,12 @@ class Access:
         """What there is on this connection as it is now, of what the port offers on any."""
         encrypted = stream.encryption is not None
         clear = encrypted or self.clear_passwords(stream.peer)
-        mechanisms = sasl.offered(clear=clear, bindings=_bindings(stream))
+        mechanisms = sasl.offered(clear=clear, bindings=bindings(stream))
         return _service(at_port, encrypted, self.tls is not None and not encrypted, mechanisms)
 
     def authentication(self, mechanism: str, stream: ByteStream) -> Authentication:
         """A new exchange with this client."""
-        surroundings = sasl.Surroundings(self.nonce, _bindings(stream))
+        surroundings = sasl.Surroundings(self.nonce, bindings(stream))
         return Authentication(sasl.start(mechanism, surroundings), self.accounts, stream.peer)
 
 
@@ -53,7 +53,3 @@ def _service(
         mechanisms=mechanisms,
         tls_mechanisms=_INSIDE_TLS if starttls else (),
     )
-
-
-def _bindings(stream: ByteStream) -> Mapping[str, bytes]:
-    return stream.encryption.bindings if stream.encryption is not None else sasl.NO_BINDINGS

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mailserver import durable
+from mailserver.durable import OWN_FOLDER
 from mailserver.store import mbox
 from mailserver.store.base import MailboxUnusable
-from mailserver.store.files import LOST_AND_FOUND, OWN_FOLDER
+from mailserver.store.files import LOST_AND_FOUND, keep_aside
 from mailserver.store.index import Index
 from mailserver.store.locks import FileLock
 from mailserver.store.mailbox_file import INDEX, WRITE_LOCK
@@ -216,7 +217,7 @@ def _examine(folder: int, mailbox: int, report: Report, data: int | None, now: f
         return
     if bad:
         report.kept_in = f"{OWN_FOLDER}/{LOST_AND_FOUND}/{kept_in}"
-        _keep_aside(data, kept_in, mailbox, bad)
+        keep_aside(data, kept_in, _chunks(mailbox, bad))
         _keep_only(folder, mailbox, good, unfinished=unfinished)
     elif unfinished:
         durable.write_at(mailbox, b"\n" * (2 - octets[-2:].count(b"\n")), size)
@@ -234,19 +235,6 @@ def _index(folder: int, inode: int) -> Index | None:
         return read_index(fd, inode)
     finally:
         os.close(fd)
-
-
-def _keep_aside(data: int, name: str, mailbox: int, bad: Sequence[Span]) -> None:
-    """What is no message, one part behind the other, where a person can look at it."""
-    own = durable.open_folder(OWN_FOLDER, data, create=True)
-    try:
-        folder = durable.open_folder(LOST_AND_FOUND, own, create=True)
-        try:
-            durable.write_atomically(name, folder, _chunks(mailbox, bad))
-        finally:
-            os.close(folder)
-    finally:
-        os.close(own)
 
 
 def _keep_only(folder: int, mailbox: int, good: Sequence[Span], *, unfinished: bool) -> None:

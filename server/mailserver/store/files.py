@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailserver import durable
+from mailserver.durable import OWN_FOLDER
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store import index, mbox
 from mailserver.store.base import Delivery, Deposit, MailboxUnusable, Usage
@@ -21,7 +22,6 @@ from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileBody, FileStaging
 
 log = logging.getLogger(__name__)
 
-OWN_FOLDER = ".mailserver"
 SPOOL = "spool"
 LOST_AND_FOUND = "lost+found"
 
@@ -225,20 +225,13 @@ class FileStore:
         On a full disk they are lost: nobody was told that they are stored, and the mailbox must
         stay usable for him who wants to delete mail."""
         name = f"{user}-{self._clock():.6f}"
-        own = durable.open_folder(OWN_FOLDER, self._folder, create=True)
         try:
-            folder = durable.open_folder(LOST_AND_FOUND, own, create=True)
-            try:
-                durable.write_atomically(name, folder, chunks)
-            finally:
-                os.close(folder)
+            keep_aside(self._folder, name, chunks)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             log.error("%s: the end of the mailbox was no whole message; no room to keep it", user)
             return
-        finally:
-            os.close(own)
         log.warning(
             "%s: the end of the mailbox was no whole message; it is in %s/%s/%s",
             user,
@@ -246,6 +239,19 @@ class FileStore:
             LOST_AND_FOUND,
             name,
         )
+
+
+def keep_aside(data_folder: int, name: str, chunks: Iterable[bytes]) -> None:
+    """Write a file in lost+found, durably, where a person can look at it; raises OSError."""
+    own = durable.open_folder(OWN_FOLDER, data_folder, create=True)
+    try:
+        folder = durable.open_folder(LOST_AND_FOUND, own, create=True)
+        try:
+            durable.write_atomically(name, folder, chunks)
+        finally:
+            os.close(folder)
+    finally:
+        os.close(own)
 
 
 def _checked(user: str) -> str:
