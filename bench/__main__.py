@@ -43,7 +43,7 @@ def measure(order: dict[str, Any], limit: float) -> tuple[dict[str, Any], list[r
     """The machine's description and all runs; progress goes to standard error."""
     machine: dict[str, Any] = {}
     runs: list[report.Run] = []
-    command = ["python3", "-m", "bench.inside", json.dumps(order)]
+    command = [container.PYTHON, "-m", "bench.inside", json.dumps(order)]
     with container.lines_of(BENCH.parent, command, limit) as lines:
         for line in lines:
             said = json.loads(line)
@@ -70,7 +70,7 @@ def main() -> None:
     }
     date = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        container.build_image(BENCH / "peers")
+        container.build_image(BENCH.parent)
         machine, runs = measure(order, chosen.limit)
     except container.NoContainer as error:
         sys.exit(f"bench: {error}")

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 IMAGE = "mailserver-bench-peers"
+PYTHON = "/opt/mail/bin/python"
+"""In the container: it has the libraries that ours needs."""
 SECONDS_FOR_THE_IMAGE = 900.0
 SECONDS_FOR_REMOVAL = 60.0
 
@@ -19,9 +21,10 @@ class NoContainer(Exception):
     """The image or the container could not be made."""
 
 
-def build_image(folder: Path) -> None:
-    """Builds the image from the folder; quick when nothing has changed."""
-    command = ["docker", "build", "--quiet", "--tag", IMAGE, str(folder)]
+def build_image(checkout: Path) -> None:
+    """Builds the image of `bench/peers`; quick when nothing has changed."""
+    dockerfile = checkout / "bench" / "peers" / "Dockerfile"
+    command = ["docker", "build", "--quiet", "--tag", IMAGE, f"--file={dockerfile}", str(checkout)]
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS_FOR_THE_IMAGE
