@@ -1,0 +1,86 @@
+"""What the client's side of a session tells the one who drives it, and what it is given to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailserver.message.envelope import MailParameters, Recipient
+from mailserver.message.outcome import Outcome
+from mailserver.smtp.events import NeedData
+from mailserver.wire.address import ReversePath
+
+
+class Step(Enum):
+    """What a session waits for; each has a time limit of its own (RFC 5321 4.5.3.2)."""
+
+    GREETING = "the greeting"
+    COMMAND = "the answer to a command"
+    DATA = "the answer to DATA"
+    CONTENT = "room for the content"
+    END = "the answer to the message"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One message for some recipients at one server."""
+
+    reverse_path: ReversePath
+    parameters: MailParameters
+    recipients: tuple[Recipient, ...]
+    octets: int
+    """Of the content, CRLF line ends."""
+    eight_bit: bool = False
+    """The content has octets above 127."""
+    utf8_header: bool = False
+    """Its header has: only a server with SMTPUTF8 may have it (RFC 6531 3.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Go on with `start_tls`, `authenticate`, `transact` or `quit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTls:
+    """The server waits for the handshake. This session is over: a new one begins behind it (RFC
+    3207 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRefused:
+    """There is no TLS; the session is as before."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRefused:
+    """The password was not taken, or there is no way to send it; the session is as before."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SendContent:
+    """At least one recipient is welcome: `send_content` in pieces, then `end_content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEnd:
+    """What became of each recipient, in their order."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nothing more can be sent on this connection: close it when all is sent."""
+
+    outcome: Outcome | None
+    """Why; None after `quit`."""
+
+
+OutboundEvent = (
+    NeedData | Ready | BeginTls | TlsRefused | AuthRefused | SendContent | TransactionEnd | Closed
+)
