@@ -131,7 +131,7 @@ def usage_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("name", CLAUSES)
 def test_every_place_and_test_is_there(name: str) -> None:
     page = (DOCS / name).read_text()
-    assert sum("code" in row for table in tables(page) for row in table) >= 25
+    assert sum("code" in row for table in tables(page) for row in table) >= 10
     assert clause_faults(page) == []
 
 
