@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 CODE = ROOT / "server" / "mailserver"
 TESTS = ROOT / "tests"
 
-CLAUSES = ("smtp.md", "pop3.md", "relay.md")
+CLAUSES = ("smtp.md", "pop3.md", "relay.md", "trust.md")
 PAGES = sorted(
     path
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]

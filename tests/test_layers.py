@@ -2,7 +2,7 @@
 
 L5  app, workers, settings, health, commands     observe may be imported from here and from L4
 L4  net
-L3  delivery, relay                         of L2 only the interfaces and durable
+L3  delivery, relay, trust                  of L2 only the interfaces and durable
 L2  store, accounts, durable
 L1  smtp | pop3                             these do not see each other; both see auth
     auth
@@ -32,6 +32,7 @@ LEVEL = {
     "accounts": 2,
     "delivery": 3,
     "relay": 3,
+    "trust": 3,
     "net": 4,
     "settings": 5,
     "admin": 5,
