@@ -1,0 +1,1 @@
+"""Mail for other servers: kept on disk, tried again, reported when it cannot be delivered."""

@@ -1,0 +1,201 @@
+"""What is tried next, as a value: no disk, no network, no clock of its own.
+
+    queue.add(job, due)              a message for a destination, to be tried at that time
+    queue.take(now)                  a job to begin a connection with, or None
+    queue.more(job, done, now)       the next job for the same connection, or None
+    queue.done(job)                  after each job, however it ended
+    queue.left(destination, now, …)  after the last job of a connection
+    queue.next_due(now)              when `take` may have something
+
+A destination has few connections at first and more as they go well. One that does not answer is
+left alone for a while, longer each time: what is due for it meanwhile is to be put off without a
+connection (`is_silent`). Destinations take turns, so that none of them starves another.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from mailserver.relay.backoff import Patience
+
+FIRST_CONNECTIONS = 2
+"""To a destination of which nothing is known."""
+DESTINATIONS_LIMIT = 10_000
+"""That are remembered although nothing is to be done for them."""
+
+_READY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message for its recipients at one destination."""
+
+    message_id: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """How much at once."""
+
+    connections: int = 200
+    to_one: int = 20
+    """Connections to one destination."""
+    in_a_row: int = 100
+    """Messages on one connection while others wait."""
+
+
+@dataclass(slots=True)
+class _Destination:
+    ready: deque[Job] = field(default_factory=deque)
+    connections: int = 0
+    allowed: int = FIRST_CONNECTIONS
+    failures: int = 0
+    """In a row."""
+    silent_until: float = 0.0
+    in_turn: bool = False
+
+
+class Queue:
+    """All jobs."""
+
+    def __init__(self, most: Most, silence: Patience, chance: Callable[[], float]) -> None:
+        """`silence`: how long a destination is left alone that does not answer. `chance`: a number
+        from 0 to 1."""
+        self._most = most
+        self._silence = silence
+        self._chance = chance
+        self._later: list[tuple[float, int, Job]] = []  # a heap
+        self._numbers = count()
+        # each job that waits, with its number in the heap; _READY: in its destination's deque.
+        # What heap or deque have besides that does not count any more.
+        self._waiting: dict[Job, int] = {}
+        self._at_work: dict[
+            Job, float | None
+        ] = {}  # when it is to be tried again, if that is known
+        self._destinations: dict[str, _Destination] = {}
+        self._turns = deque[str]()  # destinations that could have one more connection
+        self._connections = 0
+
+    def __len__(self) -> int:
+        """Jobs that wait or are at work."""
+        return len(self._waiting) + len(self._at_work)
+
+    def add(self, job: Job, due: float) -> None:
+        """Try it at that time, if it waited for another one, not then. A job that is at work waits
+        until it is done."""
+        if job in self._at_work:
+            self._at_work[job] = due
+            return
+        number = self._waiting[job] = next(self._numbers)
+        heapq.heappush(self._later, (due, number, job))
+
+    def discard(self, job: Job) -> None:
+        """Do not try it again."""
+        self._waiting.pop(job, None)
+        if job in self._at_work:
+            self._at_work[job] = None
+
+    def is_at_work(self, job: Job) -> bool:
+        """It was taken and is not done."""
+        return job in self._at_work
+
+    def take(self, now: float) -> Job | None:
+        """A job to begin a connection with; `left` has to follow."""
+        self._wake(now)
+        while self._turns and self._connections < self._most.connections:
+            name = self._turns.popleft()
+            destination = self._destinations[name]
+            destination.in_turn = False
+            job = self._next_of(destination)
+            if job is not None:
+                destination.connections += 1
+                self._connections += 1
+                self._give_turn(name, destination)
+                return job
+        return None
+
+    def more(self, destination: str, done: int, now: float) -> Job | None:
+        """A job for a connection on which so many were done."""
+        self._wake(now)
+        if done >= self._most.in_a_row and self._turns:
+            return None
+        return self._next_of(self._destinations[destination])
+
+    def is_silent(self, destination: str, now: float) -> bool:
+        """It did not answer and is to be left alone."""
+        return self._destinations[destination].silent_until > now
+
+    def done(self, job: Job) -> None:
+        """It is over, one way or the other."""
+        due = self._at_work.pop(job)
+        if due is not None:
+            self.add(job, due)
+
+    def left(self, name: str, now: float, *, answered: bool | None) -> None:
+        """A connection has ended. `answered`: the destination did what a mail server does; None:
+        it was not asked."""
+        destination = self._destinations[name]
+        destination.connections -= 1
+        self._connections -= 1
+        if answered:
+            destination.failures = 0
+            destination.silent_until = 0.0
+            destination.allowed = min(destination.allowed + 1, self._most.to_one)
+        elif answered is not None and not self.is_silent(name, now):
+            # those that were under way when it fell silent do not count again
+            destination.failures += 1
+            destination.allowed = 1
+            wait = self._silence.wait(destination.failures, self._chance)
+            destination.silent_until = now + wait
+        self._give_turn(name, destination)
+        if len(self._destinations) > DESTINATIONS_LIMIT:
+            self._forget(now)
+
+    def next_due(self, now: float) -> float | None:
+        """When `take` may give more; None: only after something else has happened."""
+        if self._connections >= self._most.connections:
+            return None
+        if self._turns:
+            return now
+        return self._later[0][0] if self._later else None
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _wake(self, now: float) -> None:
+        """Jobs whose time has come are ready."""
+        while self._later and self._later[0][0] <= now:
+            _, number, job = heapq.heappop(self._later)
+            if self._waiting.get(job) == number:
+                self._waiting[job] = _READY
+                name = job.destination
+                destination = self._destinations.setdefault(name, _Destination())
+                destination.ready.append(job)
+                self._give_turn(name, destination)
+
+    def _next_of(self, destination: _Destination) -> Job | None:
+        while destination.ready:
+            job = destination.ready.popleft()
+            if self._waiting.get(job) == _READY:
+                del self._waiting[job]
+                self._at_work[job] = None
+                return job
+        return None
+
+    def _give_turn(self, name: str, destination: _Destination) -> None:
+        free = destination.connections < destination.allowed
+        if destination.ready and free and not destination.in_turn:
+            destination.in_turn = True
+            self._turns.append(name)
+
+    def _forget(self, now: float) -> None:
+        """Destinations of which there is nothing to know take no memory."""
+        self._destinations = {
+            name: known
+            for name, known in self._destinations.items()
+            if known.ready or known.connections or known.in_turn or known.silent_until > now
+        }
