@@ -88,10 +88,13 @@ class _Parts:
 class _Port:
     """One that is listened on."""
 
-    sockets: list[socket.socket]
-    """One a worker."""
-    tls: ServerTls | None = None
-    """Set where TLS begins with the first octet."""
+    number: int | None
+    """None: it is switched off."""
+    purpose: str = ""
+    inside_tls: bool = False
+    """TLS begins with the first octet."""
+    submission: bool = False
+    """Only users send there (RFC 6409)."""
 
 
 class _Protocol(Protocol):
@@ -99,11 +102,11 @@ class _Protocol(Protocol):
 
     refusals: Refusals
 
-    def tls_port(self, chosen: Settings) -> int | None:
-        """The port for TLS from the first octet; None: there is none."""
+    def ports(self, chosen: Settings) -> list[_Port]:
+        """The main one first."""
 
-    def serve(self, parts: _Parts) -> Serve:
-        """Leads a connection."""
+    def serve(self, parts: _Parts) -> Callable[[_Port], Serve]:
+        """What leads a connection to this port."""
 
 
 class _Smtp:
@@ -112,10 +115,16 @@ class _Smtp:
         smtp_replies.TOO_MANY_FROM_YOU.encode(extended=False),
     )
 
-    def tls_port(self, chosen: Settings) -> int | None:
-        return chosen.ports.smtps_port
+    def ports(self, chosen: Settings) -> list[_Port]:
+        further = chosen.ports
+        inside_tls = "submission inside TLS"
+        return [
+            _Port(chosen.port),
+            _Port(further.submission_port, "submission", submission=True),
+            _Port(further.submissions_port, inside_tls, inside_tls=True, submission=True),
+        ]
 
-    def serve(self, parts: _Parts) -> Serve:
+    def serve(self, parts: _Parts) -> Callable[[_Port], Serve]:
         chosen = parts.chosen
         commit = GroupCommit(parts.store)
         new_id = MessageIds(secrets.token_hex(6))
@@ -142,9 +151,14 @@ class _Smtp:
             pacing=Pacing(times.message_pace, times.message_timeout),
         )
         own_name = chosen.listening.domains[0]
-        return lambda stream: smtp_driver.SmtpDriver(
-            stream, own_name, service, access, timeouts, reception, parts.threads
-        ).run()
+
+        def at(port: _Port) -> Serve:
+            here = replace(service, submission=port.submission)
+            return lambda stream: smtp_driver.SmtpDriver(
+                stream, own_name, here, access, timeouts, reception, parts.threads
+            ).run()
+
+        return at
 
 
 class _Pop3:
@@ -153,10 +167,13 @@ class _Pop3:
         pop3_replies.err(pop3_replies.TOO_MANY_FROM_YOU),
     )
 
-    def tls_port(self, chosen: Settings) -> int | None:
-        return chosen.ports.pop3s_port
+    def ports(self, chosen: Settings) -> list[_Port]:
+        return [
+            _Port(chosen.port),
+            _Port(chosen.ports.pop3s_port, "POP3 inside TLS", inside_tls=True),
+        ]
 
-    def serve(self, parts: _Parts) -> Serve:
+    def serve(self, parts: _Parts) -> Callable[[_Port], Serve]:
         times = parts.chosen.times
         timeouts = pop3_driver.Timeouts(times.login_timeout, times.idle_timeout, times.send_timeout)
         chosen = parts.chosen.access
@@ -169,9 +186,11 @@ class _Pop3:
             login_delay=chosen.login_delay,
         )
         own_name = parts.chosen.listening.domains[0]
-        return lambda stream: pop3_driver.Pop3Driver(
-            stream, own_name, timeouts, access, parts.users, parts.store, parts.threads
-        ).run()
+        return lambda port: (
+            lambda stream: pop3_driver.Pop3Driver(
+                stream, own_name, timeouts, access, parts.users, parts.store, parts.threads
+            ).run()
+        )
 
 
 def policy(chosen: Settings) -> Policy:
@@ -202,8 +221,16 @@ def _listeners(parts: _Parts, protocol: _Protocol, ports: list[_Port]) -> list[L
     door = Door(chosen.limits.connections, chosen.limits.connections_per_address)
     proxies = Proxies(chosen.access.proxies)
     serve = protocol.serve(parts)
+    seconds = chosen.times.session_timeout
     return [
-        Listener(serve, door, protocol.refusals, port.tls, proxies, chosen.times.session_timeout)
+        Listener(
+            serve(port),
+            door,
+            protocol.refusals,
+            parts.tls if port.inside_tls else None,
+            proxies,
+            seconds,
+        )
         for port in ports
     ]
 
@@ -218,9 +245,8 @@ def _main(command: str, what: str, protocol: _Protocol) -> int:
         if chosen.check:
             logger.info("settings and data folder are good")
             return 0
-        ports = [_Port(_listen(chosen, chosen.port, ""))]
-        if (tls_port := protocol.tls_port(chosen)) is not None:
-            ports.append(_Port(_listen(chosen, tls_port, " inside TLS"), tls))
+        ports = [port for port in protocol.ports(chosen) if port.number is not None]
+        bound = [_listen(chosen, port) for port in ports]
     except (settings.Unusable, _CannotStart) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
@@ -229,11 +255,11 @@ def _main(command: str, what: str, protocol: _Protocol) -> int:
         listeners = lambda: _listeners(  # noqa: E731
             _Parts(chosen, users, store, tls, DiskThreads()), protocol, ports
         )
-        sockets = [port.sockets[number] for port in ports]
+        sockets = [of_workers[number] for of_workers in bound]
         uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout))
         return 0
 
-    return workers.run(len(ports[0].sockets), work)
+    return workers.run(len(bound[0]), work)
 
 
 async def _serve(
@@ -258,14 +284,16 @@ async def _serve(
     logger.info("stopped")
 
 
-def _listen(chosen: Settings, port: int, manner: str) -> list[socket.socket]:
+def _listen(chosen: Settings, port: _Port) -> list[socket.socket]:
     """A socket a worker."""
+    number = port.number or 0
     try:
-        sockets = bind(chosen.listening.host, port, _workers(chosen))
+        sockets = bind(chosen.listening.host, number, _workers(chosen))
     except OSError as error:
-        raise _CannotStart(_bind_problem(chosen.listening.host, port, error)) from None
-    host, port = sockets[0].getsockname()[:2]
-    logger.info("listening on %s:%d%s, data in %s", host, port, manner, chosen.data)
+        raise _CannotStart(_bind_problem(chosen.listening.host, number, error)) from None
+    purpose = f" for {port.purpose}" if port.purpose else ""
+    where = sockets[0].getsockname()[:2]
+    logger.info("listening on %s:%d%s, data in %s", *where, purpose, chosen.data)
     return sockets
 
 

@@ -218,13 +218,13 @@ def test_too_many_connections_are_told_so(data: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "option", "greeting"),
     [
-        ("smtpmail", "--smtps-port", b"220 mailserver Service Ready\r\n"),
+        ("smtpmail", "--submissions-port", b"220 mailserver Service Ready\r\n"),
         ("popserver", "--pop3s-port", b"+OK mailserver POP3 ready <"),
     ],
 )
 def test_a_second_port_inside_tls(command: str, option: str, greeting: bytes, data: Path) -> None:
     server = Server(command, data, option, "0")
-    port = int(server.wait_for(r"listening on 127\.0\.0\.1:(\d+) inside TLS")[1])
+    port = int(server.wait_for(r"listening on 127\.0\.0\.1:(\d+) for \w+ inside TLS")[1])
     context = ssl.create_default_context(cafile=str(data / ".mailserver/tls/certificate.pem"))
     with (
         socket.create_connection(("127.0.0.1", port), SECONDS) as clear,

@@ -64,7 +64,7 @@ class Reception:
         if not self._is_slow_enough(envelope.client):
             return Verdict(Kind.TOO_MANY_MESSAGES)
         if not self._may_send_as(envelope.client.user, envelope.reverse_path.mailbox):
-            return Verdict(Kind.NOT_YOUR_ADDRESS)
+            return Verdict(Kind.NOT_YOUR_ADDRESS, f"you are {envelope.client.user} here")
         if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED

@@ -49,18 +49,24 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Further ports, with TLS from the first octet on"""
+    """Further ports"""
 
-    smtps_port: int | None = setting(
+    submission_port: int | None = setting(
         kinds.PORT,
         OFF,
-        "Port for SMTP inside TLS, usually 465 (RFC 8314 3.3).",
+        "Port where users hand in mail, usually 587 (RFC 6409): only after AUTH, TLS by STARTTLS.",
+        SMTP,
+    )
+    submissions_port: int | None = setting(
+        kinds.PORT,
+        OFF,
+        "The same with TLS from the first octet on, usually 465 (RFC 8314 3.3).",
         SMTP,
     )
     pop3s_port: int | None = setting(
         kinds.PORT,
         OFF,
-        "Port for POP3 inside TLS, usually 995 (RFC 8314 3.1).",
+        "Port for POP3 with TLS from the first octet on, usually 995 (RFC 8314 3.1).",
         POP3,
     )
 
