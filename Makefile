@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. Each target does its own set-up.
 #
-#   make run     MailServer on 127.0.0.1:2525 and :1110 over the folder demo/, no Docker
+#   make run     MailServer on 127.0.0.1:2525, :1110 and others, over the folder demo/, no Docker
 #   make test    every test that needs no Docker engine
 #   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
 #   make torture power cuts and kills by the thousand (needs root); make repro SEED=… repeats one
@@ -16,6 +16,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SMTP_PORT ?= 2525
 POP3_PORT ?= 1110
+SUBMISSION_PORT ?= 2587
+SUBMISSIONS_PORT ?= 2465
+POP3S_PORT ?= 2995
 
 .PHONY: help setup run test e2e torture repro bench lint format types check docs lock clean
 .DELETE_ON_ERROR:
@@ -44,11 +47,14 @@ $(READY): requirements-dev.txt server/pyproject.toml client/pyproject.toml
 run: setup
 	@mkdir -p -m 700 demo
 	@echo "MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/"
+	@echo "  TLS too   submission $(SUBMISSION_PORT), inside TLS $(SUBMISSIONS_PORT); POP3 inside TLS $(POP3S_PORT)"
 	@echo "  accounts  demo/users.txt, one a line: user name, password (alice wonderland)"
 	@echo "  client    $(BIN)/mailclient 127.0.0.1 $(SMTP_PORT) $(POP3_PORT)"
 	@echo "  by hand   nc -C 127.0.0.1 $(SMTP_PORT)     nc -C 127.0.0.1 $(POP3_PORT)"
 	@echo "  stop      Ctrl-C"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" DATA=demo SEED=seed/users.txt ADDRESS=127.0.0.1 MAIL_DOMAIN=mailserver \
+	  MAILSERVER_SUBMISSION_PORT=$(SUBMISSION_PORT) MAILSERVER_SUBMISSIONS_PORT=$(SUBMISSIONS_PORT) \
+	  MAILSERVER_POP3S_PORT=$(POP3S_PORT) \
 	  bash server/entrypoint.sh $(SMTP_PORT) $(POP3_PORT)
 
 bench: setup

@@ -24,9 +24,17 @@ import pytest
 from docker.models.containers import Container
 
 CHECKOUT = Path(__file__).parents[2]
-TAG = "e2e"
+TAG = os.environ.get("MAIL_TAG", "e2e")
 LABEL = "com.docker.compose.project"
 SERVER = "mailserver"
+PORTS = {
+    "SMTP_PORT": 25,
+    "POP3_PORT": 110,
+    "SUBMISSION_PORT": 587,
+    "SUBMISSIONS_PORT": 465,
+    "POP3S_PORT": 995,
+}
+"""The container's ports, by the variable that says where on 127.0.0.1 each is published."""
 LOG_LINES_SHOWN = 200
 
 
@@ -43,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A failed test shows what its servers said."""
     report = yield
-    system = getattr(item, "funcargs", {}).get("mail_system")
+    arguments = getattr(item, "funcargs", {})
+    system = arguments.get("mail_system") or arguments.get("shared_system")
     if report.when == "call" and report.failed and isinstance(system, MailSystem):
         try:
             report.sections.append(("log of the containers", system.logs()))
@@ -150,15 +159,21 @@ class MailSystem:
     @property
     def smtp_port(self) -> int:
         """On 127.0.0.1. It changes with each start, for it is any free one."""
-        return self._published("25/tcp")
+        return self.published(25)
 
     @property
     def pop3_port(self) -> int:
         """On 127.0.0.1, as above."""
-        return self._published("110/tcp")
+        return self.published(110)
 
-    def _published(self, port: str) -> int:
-        return int(self.container.ports[port][0]["HostPort"])
+    def published(self, port: int) -> int:
+        """Where one of the container's ports is, likewise."""
+        return int(self.container.ports[f"{port}/tcp"][0]["HostPort"])
+
+    @property
+    def certificate(self) -> Path:
+        """A copy of the one that the servers made for themselves."""
+        return self.volume_copy(".mailserver/tls/certificate.pem")
 
     def smtp(self, seconds: float = 30) -> smtplib.SMTP:
         """A connection of the standard library's client."""
@@ -259,7 +274,7 @@ def compose(
 ) -> subprocess.CompletedProcess[str]:
     """Run it in the checkout, with the tests' settings and none of the person's own."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
-    ours = {"SMTP_PORT": "0", "POP3_PORT": "0", "MAIL_TAG": TAG, "HEALTH_INTERVAL": "1s"}
+    ours = dict.fromkeys(PORTS, "0") | {"MAIL_TAG": TAG, "HEALTH_INTERVAL": "1s"}
     done = subprocess.run(
         command,
         cwd=CHECKOUT,
@@ -303,7 +318,22 @@ def mail_system(
     engine: docker.DockerClient, images: object, tmp_path: Path
 ) -> Iterator[MailSystem]:
     """MailServer, healthy, with the seed's users and an empty volume."""
-    system = MailSystem(engine, tmp_path)
+    with _running(engine, tmp_path) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared_system(
+    engine: docker.DockerClient, images: object, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MailSystem]:
+    """One for the tests of a module that leave nothing behind to trip over."""
+    with _running(engine, tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@contextlib.contextmanager
+def _running(engine: docker.DockerClient, folder: Path) -> Iterator[MailSystem]:
+    system = MailSystem(engine, folder)
     try:
         system.up()
         yield system

@@ -14,7 +14,7 @@ CONTROL = {chr(code) for code in (*range(32), *range(127, 160))} - set("\r\n\t\b
 
 
 def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None:
-    from .conftest import CHECKOUT, TAG
+    from .conftest import CHECKOUT, PORTS, TAG
 
     with mail_system.smtp() as server:
         text = "Subject: \x1b]0;owned\x07 hi\r\n\r\n\x1b[2J\x9b31m\u202egone\r\n".encode()
@@ -23,7 +23,7 @@ def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None
         "docker",
         f"compose -p {mail_system.project} run --rm client mailclient mailserver 25 110".split(),
         cwd=str(CHECKOUT),
-        env={**os.environ, "MAIL_TAG": TAG, "SMTP_PORT": "0", "POP3_PORT": "0", "TERM": "xterm"},
+        env={**os.environ, **dict.fromkeys(PORTS, "0"), "MAIL_TAG": TAG, "TERM": "xterm"},
         timeout=60,
         encoding="utf-8",
         dimensions=(24, 80),
