@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts
 from mailserver.delivery.addressing import AddressBook, Addresses
@@ -15,6 +14,7 @@ from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox
 from mailserver.wire.peer import is_own, network_of
+from mailserver.wire.value import value
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
 
@@ -22,7 +22,7 @@ Append = Callable[[Deposit], Awaitable[Verdict]]
 NO_QUOTA = Usage()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Policy:
     """What is taken."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.wire.address import ForwardPath, ReversePath
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Client:
     """Who is at the other end of the connection."""
 
@@ -39,7 +39,7 @@ class Return(Enum):
     HEADER = "HDRS"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MailParameters:
     """What MAIL asks for behind the reverse-path."""
 
@@ -57,7 +57,7 @@ class MailParameters:
     """REQUIRETLS: may be passed on inside verified TLS only (RFC 8689)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RcptParameters:
     """What RCPT asks for behind the forward-path."""
 
@@ -71,7 +71,7 @@ NO_MAIL_PARAMETERS = MailParameters()
 NO_RCPT_PARAMETERS = RcptParameters()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recipient:
     """Whom the message is for, and what is to be reported about it."""
 
@@ -79,7 +79,7 @@ class Recipient:
     parameters: RcptParameters = NO_RCPT_PARAMETERS
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """One mail transaction. It is replaced whole, so a reset can forget nothing."""
 

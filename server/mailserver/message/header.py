@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 OCTET_LIMIT = 256 * 1024
 """The most octets of a header block."""
@@ -28,7 +29,7 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,75})\?([bq])\?([^?\s]{0,2000})\?=", re
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t]+(?==\?)")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Header:
     """Where things are in a header block with LF line ends; offsets in octets."""
 

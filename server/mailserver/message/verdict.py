@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from mailserver.wire.value import value
 
 
 class Kind(Enum):
@@ -23,7 +24,7 @@ class Kind(Enum):
     STORAGE_FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Verdict:
     """A decision, and what a person should know about it (printable ASCII, one line)."""
 

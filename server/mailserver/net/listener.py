@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mailserver.net.door import Door
 from mailserver.net.proxies import Proxies
-from mailserver.net.stream import SocketStream
+from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls import ServerTls
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,9 @@ class Listener:
     async def start(self, bound: socket.socket) -> None:
         """Accept connections on this socket."""
         loop = asyncio.get_running_loop()
+        burst = Burst()
         self._server = await loop.create_server(
-            lambda: SocketStream(self._connected), sock=bound, backlog=BACKLOG
+            lambda: SocketStream(self._connected, burst), sock=bound, backlog=BACKLOG
         )
         self._sweeper = loop.create_task(self._sweep())
 

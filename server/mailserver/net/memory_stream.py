@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mailserver.net.stream import Take
 from mailserver.net.tls import Encryption, ServerTls
 
 
@@ -24,6 +25,12 @@ class MemoryStream:
         if isinstance(chunk, Exception):
             raise chunk
         return chunk
+
+    async def hand_over(self, take: Take, timeout: float) -> None:
+        """The next chunks."""
+        seconds: float | None = timeout
+        while seconds is not None:
+            seconds = take(await self.receive(seconds))
 
     def send(self, octets: bytes) -> bool:
         """Keep it."""

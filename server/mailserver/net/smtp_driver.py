@@ -28,6 +28,7 @@ from mailserver.smtp.events import (
     AuthResponse,
     AuthStart,
     Disconnect,
+    Event,
     MailFrom,
     MessageData,
     MessageEnd,
@@ -115,24 +116,22 @@ class SmtpDriver:
         self._clock = clock
         self._pace: Pace | None = None  # set with `_staging`
         self._farewell: Reply | None = None  # set when the connection is to end
+        self._waiting: Event | None = None  # came while `_came` took what came
+        self._ended = False  # the client says no more
 
     async def run(self) -> None:
         """Until the client or the session ends it. Raises ConnectionError when the peer is gone."""
         try:
             while True:
-                match self._session.next_event():
+                match self._next_event():
                     case NeedData():
-                        if not await self._exchange():
+                        await self._exchange()
+                        if self._ended:
                             return
-                    case MessageData(content):
-                        await self._take(content)
-                    case MailFrom() | RcptTo() | MessageStart() | Verify() as event:
-                        self._session.reply(self._answer(event))
+                    case MessageData():
+                        await self._spill()
                     case MessageEnd(envelope):
                         self._session.reply(await self._accept(envelope))
-                        self._stop_between_messages()
-                    case MessageRefused():
-                        self._forget()
                         self._stop_between_messages()
                     case AuthStart() | AuthResponse() as event:
                         await self._authenticate(event)
@@ -153,28 +152,54 @@ class SmtpDriver:
         finally:
             self._forget()
 
-    async def _exchange(self) -> bool:
-        """Send what waits, take what comes; False when nothing comes any more."""
+    def _next_event(self) -> Event:
+        """The next one that takes time; those that do not are answered."""
+        if self._waiting is not None:
+            event, self._waiting = self._waiting, None
+            return event
+        while True:
+            match self._session.next_event():
+                case MailFrom() | RcptTo() | MessageStart() | Verify() as event:
+                    self._session.reply(self._answer(event))
+                case MessageData(content) as event:
+                    if self._keep(content):
+                        return event
+                case MessageRefused():
+                    self._forget()
+                    self._stop_between_messages()
+                case event:
+                    return event
+
+    async def _exchange(self) -> None:
+        """Send what waits, take what comes, as long as all of it can be answered at once."""
         await self._flush()
         try:
-            octets = await self._stream.receive(self._patience())
+            await self._stream.hand_over(self._came, self._patience())
         except ReceiveTimeout:
             self._session.close(replies.TOO_SLOW if self._too_slow() else replies.TIMED_OUT)
-            return True
         except SessionOver as over:
             told_before = self._farewell is not None
             self._farewell = _FAREWELL[type(over)]
             if self._staging is None or told_before:
                 self._stop_between_messages()
-            return True
+
+    def _came(self, octets: bytes) -> float | None:
+        """Take what came; the seconds for more, None when there is something to wait for first."""
+        if not octets:
+            self._ended = True
+            return None
         if self._pace is not None:
             self._pace.came(len(octets))
             if self._too_slow():
                 self._session.close(replies.TOO_SLOW)
-                return True
+                return None
         self._timeout = self._timeouts.command if not self._staging else self._timeouts.content
         self._session.receive_data(octets)
-        return bool(octets)
+        event = self._next_event()
+        if isinstance(event, NeedData) and self._stream.send(self._session.data_to_send()):
+            return self._patience()
+        self._waiting = event
+        return None
 
     async def _flush(self) -> None:
         if not self._stream.send(self._session.data_to_send()):
@@ -241,16 +266,20 @@ class SmtpDriver:
         self._pace = Pace(self._timeouts.pacing, self._clock())
         return replies.START_INPUT
 
-    async def _take(self, content: bytes) -> None:
+    def _keep(self, content: bytes) -> bool:
+        """True: there is so much by now that it must go to a file."""
         if self._staging is None:
-            return  # it could not be staged; what comes is only counted
+            return False  # it could not be staged; what comes is only counted
         self._staging.write(content)
-        if self._staging.overfull:
-            try:
-                await self._in_thread(self._staging.spill)
-            except OSError as error:
-                log.error("a message on its way in could not be kept: %s", error)
-                self._forget()
+        return self._staging.overfull
+
+    async def _spill(self) -> None:
+        assert self._staging is not None, "it said that it is overfull"
+        try:
+            await self._in_thread(self._staging.spill)
+        except OSError as error:
+            log.error("a message on its way in could not be kept: %s", error)
+            self._forget()
 
     async def _accept(self, envelope: Envelope) -> Reply:
         staging, self._staging = self._staging, None

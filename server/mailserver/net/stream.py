@@ -19,6 +19,8 @@ RECEIVE_LIMIT = 256 * 1024
 """Octets that wait to be looked at before reading pauses."""
 SEND_LIMIT = 256 * 1024
 """Octets that wait to be taken by the peer before `drain` waits."""
+GATHER_LIMIT = 16 * 1024
+"""Octets of one connection that wait for the end of the round (`Burst`)."""
 
 
 class ReceiveTimeout(Exception):
@@ -38,6 +40,10 @@ class SessionTimeout(SessionOver):
     """The connection has lasted as long as it may."""
 
 
+Take = Callable[[bytes], float | None]
+"""Takes what has come, b"" at the connection's end; the seconds to wait for more, None: enough."""
+
+
 class ByteStream(Protocol):
     """What a driver needs of a connection."""
 
@@ -49,6 +55,10 @@ class ByteStream(Protocol):
     async def receive(self, timeout: float) -> bytes:
         """What has come, at least one octet; b"" when the connection has ended. `timeout` in
         seconds: ReceiveTimeout. May raise SessionOver."""
+
+    async def hand_over(self, take: Take, timeout: float) -> None:
+        """Give what comes to `take`, at once, until it wants no more; `timeout` in seconds for the
+        first. Raises what `receive` raises, and what `take` does."""
 
     def send(self, octets: bytes) -> bool:
         """Send; never waits. False: so much waits by now that `drain` must come before more, or
@@ -65,10 +75,35 @@ class ByteStream(Protocol):
         """Send what waits, then close."""
 
 
+class Burst:
+    """What all connections send in one round of the event loop goes out together at its end.
+
+    A peer on this machine is woken by the first octets, and finds the others when it looks; sent
+    one by one between other work, each would wake it anew, and that costs more than the rest of
+    the reply. The replies to pipelined commands share a packet, too (RFC 2920 3.2).
+    """
+
+    def __init__(self) -> None:
+        """For use inside a running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[SocketStream] = []
+
+    def add(self, stream: SocketStream) -> None:
+        """It has something to send."""
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(stream)
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for stream in waiting:
+            stream.flush()
+
+
 class SocketStream(asyncio.Protocol):
     """A ByteStream over a TCP connection."""
 
-    def __init__(self, on_connect: Callable[[SocketStream], None]) -> None:
+    def __init__(self, on_connect: Callable[[SocketStream], None], burst: Burst) -> None:
         """`on_connect` is called when the connection is there."""
         self.peer = ""
         self.encryption: Encryption | None = None
@@ -83,9 +118,12 @@ class SocketStream(asyncio.Protocol):
         self._ended = False
         self._reading = True
         self._receiver: asyncio.Future[None] | None = None
+        self._take: Take | None = None  # set while `hand_over` waits
         self._drained: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] | None = None
         self._sending_paused = False
+        self._burst = burst
+        self._gathered = b""  # waits for the end of the round
         self._over: SessionOver | None = None
 
     # -- called by the event loop ----------------------------------------------------------------
@@ -103,6 +141,9 @@ class SocketStream(asyncio.Protocol):
             data = self._decipher(self._tls, data)
             if not data:
                 return
+        if self._take is not None:
+            self._hand_over(self._take, data)
+            return
         self._received.append(data)
         self._waiting += len(data)
         if self._waiting > RECEIVE_LIMIT and self._reading and self._transport:
@@ -164,21 +205,60 @@ class SocketStream(asyncio.Protocol):
     async def receive(self, timeout: float) -> bytes:
         """See ByteStream."""
         if not self._received and not self._ended:
-            self.deadline = self._loop.time() + timeout
-            self._receiver = self._loop.create_future()
-            try:
-                if self._over is None:
-                    await self._receiver
-                if self._over is not None and not self._received:
-                    over, self._over = self._over, None
-                    raise over
-                if not self._received and not self._ended:
-                    raise ReceiveTimeout
-            finally:
-                self._receiver = self.deadline = None
-        return self._take()
+            await self._wait(timeout)
+        return self._take_waiting()
 
-    def _take(self) -> bytes:
+    async def hand_over(self, take: Take, timeout: float) -> None:
+        """See ByteStream."""
+        seconds: float | None = timeout
+        while seconds is not None:
+            if self._received or self._ended:
+                seconds = take(self._take_waiting())
+                continue
+            self._take = take
+            try:
+                await self._wait(seconds)
+            finally:
+                enough, self._take = self._take is None, None
+            if enough:
+                return
+
+    def _hand_over(self, take: Take, octets: bytes) -> None:
+        """The one who waits sees them without having to be woken, which is half of the work that a
+        short command makes."""
+        assert self._receiver is not None, "set together with `_take`"
+        try:
+            seconds = take(octets)
+        except Exception as error:  # noqa: BLE001 # it belongs to the one who waits
+            self._take = None
+            if not self._receiver.done():
+                self._receiver.set_exception(error)
+            return
+        if seconds is None:
+            self._take = None
+            self._wake(self._receiver)
+        else:
+            self.deadline = self._loop.time() + seconds
+
+    async def _wait(self, timeout: float) -> None:
+        """Until something has come, or has been taken, or the connection has ended."""
+        self.deadline = self._loop.time() + timeout
+        self._receiver = self._loop.create_future()
+        taking = self._take is not None
+        try:
+            if self._over is None:
+                await self._receiver
+            if self._received or (taking and self._take is None):
+                return
+            if self._over is not None:
+                over, self._over = self._over, None
+                raise over
+            if not self._ended:
+                raise ReceiveTimeout
+        finally:
+            self._receiver = self.deadline = None
+
+    def _take_waiting(self) -> bytes:
         received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
         self._received.clear()
         self._waiting = 0
@@ -195,8 +275,18 @@ class SocketStream(asyncio.Protocol):
             self._tls.send(octets)
             octets = self._tls.data_to_send()
         if octets:
-            self._transport.write(octets)
+            if not self._gathered:
+                self._burst.add(self)
+            self._gathered += octets
+            if len(self._gathered) > GATHER_LIMIT:
+                self.flush()
         return not self._sending_paused
+
+    def flush(self) -> None:
+        """Hand on what was gathered."""
+        octets, self._gathered = self._gathered, b""
+        if octets and self._transport is not None:
+            self._transport.write(octets)
 
     async def drain(self, timeout: float) -> None:
         """See ByteStream."""
@@ -212,11 +302,12 @@ class SocketStream(asyncio.Protocol):
 
     async def start_tls(self, tls: ServerTls, timeout: float) -> None:
         """See ByteStream."""
+        self.flush()
         layer = self._tls = tls.layer()
         self.deadline = self._loop.time() + timeout
         self._receiver = self._loop.create_future()
         try:
-            early = self._take()
+            early = self._take_waiting()
             if early:
                 self.data_received(early)
             if not layer.established and not self._ended:
@@ -236,6 +327,7 @@ class SocketStream(asyncio.Protocol):
             log.info("TLS with %s failed: %s", self.peer, problem)
             self._ended = True
         self._ended |= tls.ended
+        self.flush()
         if self._transport is not None:
             self._transport.write(tls.data_to_send())
         if self._ended or (tls.established and self.encryption is None):
@@ -246,6 +338,7 @@ class SocketStream(asyncio.Protocol):
         """See ByteStream."""
         if self._transport is None:
             return
+        self.flush()
         if self._tls is not None:
             self._tls.close()
             self._transport.write(self._tls.data_to_send())

@@ -11,7 +11,7 @@ import binascii
 import re
 import string
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailserver.message.envelope import (
     NO_MAIL_PARAMETERS,
@@ -25,6 +25,7 @@ from mailserver.wire import address
 from mailserver.wire.address import ForwardPath, ReversePath
 from mailserver.wire.cursor import Cursor, SyntaxProblem
 from mailserver.wire.foreign import HTTP_WORDS
+from mailserver.wire.value import value
 
 LINE_LIMIT = 1192
 """Octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what MAIL may have more: SIZE 26 (RFC 1870 3),
@@ -39,22 +40,22 @@ _MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 _CHUNK = re.compile(r"(\d{1,20})(?: +(LAST))?", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ehlo:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Helo:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartTls:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Auth:
     mechanism: str
     """In upper case."""
@@ -62,57 +63,57 @@ class Auth:
     """The initial response; None when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mail:
     reverse_path: ReversePath
     parameters: MailParameters = NO_MAIL_PARAMETERS
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rcpt:
     forward_path: ForwardPath
     parameters: RcptParameters = NO_RCPT_PARAMETERS
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Data:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bdat:
     octets: int
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rset:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Noop:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Vrfy:
     text: str
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Expn:
     text: str
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Help:
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quit:
     pass
 

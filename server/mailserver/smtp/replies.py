@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil
+
+from mailserver.wire.value import value
 
 LINE_LIMIT = 512
 """Octets of a reply line with its CRLF (RFC 5321 4.5.3.1.5); a longer one is cut."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """One reply of one or more lines (RFC 5321 4.2)."""
 

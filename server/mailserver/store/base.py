@@ -6,11 +6,11 @@ All calls may block on the disk; those who must not block call them in a thread.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailserver.message.header import Header
 from mailserver.message.verdict import Verdict
+from mailserver.wire.value import value
 
 
 class MaildropInUse(Exception):
@@ -49,7 +49,7 @@ class Staging(Protocol):
         """Forget it all. Allowed at any time, more than once, and after the message was stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StagedMessage:
     """One message that has come in whole."""
 
@@ -61,7 +61,7 @@ class StagedMessage:
     """All behind the header block, the empty line included."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivery:
     """One message for one mailbox."""
 
@@ -77,7 +77,7 @@ Deposit = tuple[Delivery, ...]
 """One message for all its local recipients: all of them get it, or none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Usage:
     """How full a mailbox is."""
 

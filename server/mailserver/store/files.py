@@ -7,7 +7,6 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailserver import durable
@@ -19,6 +18,7 @@ from mailserver.store.mailbox_file import INDEX, MailboxFile
 from mailserver.store.maildrop import FileMaildrop
 from mailserver.store.pieces import MAILBOX
 from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileBody, FileStaging, MemoryUse
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ a rewrite may take longer, and then the batch goes on without that mailbox."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FileRecord:
     """A delivery in stored form."""
 

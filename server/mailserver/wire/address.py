@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from mailserver.wire import idn
 from mailserver.wire.cursor import Cursor
+from mailserver.wire.value import value
 
 _UTF8 = "\u0080-\U0010ffff"
 _ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+"
@@ -29,7 +29,7 @@ PATH_LIMIT = 256
 """Octets with the angle brackets, RFC 5321 4.5.3.1.3."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mailbox:
     """`local_part@domain`, the local part without its quoting. `domain` is "" for <postmaster>."""
 
@@ -49,7 +49,7 @@ class Mailbox:
         return f"{quoted}@{self.domain}" if self.domain else quoted
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReversePath:
     """Where trouble is reported: a mailbox, or nobody (`<>`, the null reverse-path)."""
 
@@ -59,7 +59,7 @@ class ReversePath:
         return str(self.mailbox) if self.mailbox else ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ForwardPath:
     """To whom the message goes."""
 

@@ -59,11 +59,11 @@ class DotDecoder:
         return self._content(waiting[:certain]) if certain else b""
 
     def _content(self, stuffed: bytes) -> bytes:
-        # A piece never ends inside CRLF, so CRLF can be counted here. It may end just behind a
+        # A piece never ends inside CRLF, so what is bare can be seen here. It may end just behind a
         # CRLF only when the end was found or a later octet showed that no full stop follows.
-        crlf = stuffed.count(_CRLF)
         if self.fault is None:
-            if stuffed.count(b"\n") != crlf or stuffed.count(b"\r") != crlf:
+            lines = stuffed.replace(_CRLF, b"")
+            if b"\n" in lines or b"\r" in lines:
                 self.fault = ContentFault.BARE_LINE_END
             elif b"\0" in stuffed:
                 self.fault = ContentFault.NUL

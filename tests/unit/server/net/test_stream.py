@@ -16,6 +16,7 @@ from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.proxies import Proxies
 from mailserver.net.stream import (
     RECEIVE_LIMIT,
+    Burst,
     ReceiveTimeout,
     ServerStopping,
     SessionTimeout,
@@ -37,7 +38,9 @@ async def connected() -> AsyncIterator[tuple[SocketStream, Peer]]:
     """Both ends of one connection."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Future[SocketStream] = loop.create_future()
-    server = await loop.create_server(lambda: SocketStream(arrived.set_result), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: SocketStream(arrived.set_result, Burst()), "127.0.0.1", 0
+    )
     peer = await asyncio.open_connection(*server.sockets[0].getsockname())
     stream = await arrived
     try:
@@ -62,6 +65,90 @@ def test_what_the_peer_says_is_received_and_the_other_way_round() -> None:
             stream.send(b"221 bye\r\n")  # half a connection is enough to answer
             await stream.close()
             assert await reader.read() == b"221 bye\r\n"
+
+    run(story())
+
+
+def test_what_comes_is_handed_over_at_once_until_it_is_enough() -> None:
+    taken: list[bytes] = []
+
+    def take(octets: bytes) -> float | None:
+        taken.append(octets)
+        return None if b"2" in octets else 60
+
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            writer.write(b"0")
+            waiting = asyncio.ensure_future(stream.hand_over(take, 5))
+            while not taken:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            for octets in (b"1", b"2", b"3"):  # they could not be told apart without a pause
+                stream.data_received(octets)
+            assert not waiting.done()
+            await waiting
+            assert taken == [b"0", b"1", b"2"]
+            assert await stream.receive(5) == b"3"
+
+    run(story())
+
+
+def test_who_takes_hears_of_the_end() -> None:
+    taken: list[bytes] = []
+
+    def take(octets: bytes) -> float | None:
+        taken.append(octets)
+        return 60 if octets else None
+
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            writer.write(b"QUIT")
+            writer.write_eof()
+            await stream.hand_over(take, 5)
+            assert (b"".join(taken), taken[-1]) == (b"QUIT", b"")
+
+    run(story())
+
+
+def test_a_fault_in_taking_belongs_to_the_one_who_waits() -> None:
+    def take(octets: bytes) -> float | None:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        async with connected() as (stream, (_, writer)):
+            waiting = asyncio.ensure_future(stream.hand_over(take, 5))
+            await asyncio.sleep(0)
+            writer.write(b"x")
+            with pytest.raises(ZeroDivisionError):
+                await waiting
+            writer.write(b"y")
+            assert await stream.receive(5) == b"y"
+
+    run(story())
+
+
+def test_time_runs_anew_when_something_was_taken() -> None:
+    async def story() -> None:
+        async with connected() as (stream, _):
+            now = asyncio.get_running_loop().time()
+            waiting = asyncio.ensure_future(stream.hand_over(lambda _: 600, 60))
+            await asyncio.sleep(0)
+            stream.data_received(b"x")
+            stream.expire(now + 500)
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            stream.expire(now + 700)
+            with pytest.raises(ReceiveTimeout):
+                await waiting
+
+    run(story())
+
+
+def test_what_is_sent_in_one_round_goes_out_together() -> None:
+    async def story() -> None:
+        async with connected() as (stream, (reader, _)):
+            stream.send(b"250 one\r\n")
+            stream.send(b"250 two\r\n")
+            assert await reader.read(100) == b"250 one\r\n250 two\r\n"
 
     run(story())
 

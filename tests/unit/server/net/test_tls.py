@@ -22,7 +22,7 @@ from mailserver import durable
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.self_signed import certificate_in
-from mailserver.net.stream import SocketStream
+from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls import CertificateUnusable, ServerTls, TlsFailed, TlsLayer
 
 NOW = datetime.now(UTC)
@@ -404,7 +404,7 @@ def test_a_handshake_that_never_ends(tls: ServerTls) -> None:
         running = asyncio.get_running_loop()
         arrived: asyncio.Future[SocketStream] = running.create_future()
         server = await running.create_server(
-            lambda: SocketStream(arrived.set_result), "127.0.0.1", 0
+            lambda: SocketStream(arrived.set_result, Burst()), "127.0.0.1", 0
         )
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         stream = await arrived
