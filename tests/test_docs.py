@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.integration import programs
 
 from mailserver import settings
 
@@ -207,3 +208,8 @@ def test_an_untold_argument_is_found(capsys: pytest.CaptureFixture[str]) -> None
     for untold in ("port", "--data", "--message-limit", "-h"):
         short = page.replace(f"`{untold}", "`x")
         assert missing_arguments(short, "smtpmail", usage) == {untold}
+
+
+def test_the_readme_shows_the_programs_that_are_tried() -> None:
+    """What `make e2e` runs, no more and no less."""
+    assert f"\n\n{programs.table()}" in (ROOT / "README.md").read_text()

@@ -93,10 +93,16 @@ class Machine:
     container: Container
 
     def exec(
-        self, *command: str, user: str = "", check: bool = True
+        self,
+        *command: str,
+        user: str = "",
+        environment: dict[str, str] | None = None,
+        check: bool = True,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command in it to its end. Raises CalledProcessError when `check`."""
-        status, (stdout, stderr) = self.container.exec_run(list(command), user=user, demux=True)
+        """Run a command in it to its end; its status has to be 0 when `check`."""
+        status, (stdout, stderr) = self.container.exec_run(
+            list(command), user=user, environment=environment, demux=True
+        )
         done = subprocess.CompletedProcess(command, status, stdout or b"", stderr or b"")
         if check:
             # the exception's own text has no output in it, and that is what one wants to read
@@ -272,13 +278,14 @@ class MailSystem:
 def compose(
     command: tuple[str, ...], *, text: str | None = None, check: bool = True, seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Run it in the checkout, with the tests' settings and none of the person's own."""
+    """Run it in the checkout, with the tests' settings and none of the person's own. There is a
+    domain with a dot because some programs send to no other."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
     ours = dict.fromkeys(PORTS, "0") | {"MAIL_TAG": TAG, "HEALTH_INTERVAL": "1s"}
     done = subprocess.run(
         command,
         cwd=CHECKOUT,
-        env=theirs | ours | {"MAIL_DOMAIN": "mailserver"},
+        env=theirs | ours | {"MAIL_DOMAIN": "mailserver mailserver.example"},
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
         capture_output=True,

@@ -3,64 +3,48 @@
 from __future__ import annotations
 
 import mailbox
-import quopri
+import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 from docker.types import Mount
+from tests.integration.programs import USES, Use
 
 if TYPE_CHECKING:
     import docker
 
     from .conftest import Machine, MailSystem
 
-TOOLS = "mailserver-smtp-pop3-tools:e2e"
 HERE = Path(__file__).parent
-
-MESSAGE = "From: alice@mailserver\\nTo: bob@mailserver\\nSubject: {0}\\n\\n.a dot\\nFrom {0}\\n"
-
-SENDERS = {
-    "curl": "printf '{message}' | curl -sS --crlf smtp://mailserver:25/client"
-    " --mail-from alice@mailserver --mail-rcpt bob@mailserver -T -",
-    "swaks": "swaks --server mailserver --from alice@mailserver --to bob@mailserver"
-    " --header 'Subject: swaks' --body 'From swaks'",
-    "msmtp": "printf '{message}' | msmtp --host=mailserver --from=alice@mailserver bob@mailserver",
-    "s-nail": "echo From s-nail | s-nail -s s-nail -S v15-compat -S mta=smtp://mailserver:25"
-    " -S smtp-auth=none -S from=alice@mailserver bob@mailserver",
-    "mutt": "echo From mutt | mutt -n -F /dev/null -e 'set smtp_url=smtp://mailserver:25'"
-    " -e 'set from=alice@mailserver copy=no ssl_force_tls=no ssl_starttls=no'"
-    " -s mutt bob@mailserver",
-}
-
-FETCHERS = {
-    "curl": "curl -sS pop3://bob:builder@mailserver/1",
-    "mpop": "mpop --host=mailserver --user=bob --passwordeval='echo builder' --auth=user --tls=off"
-    " --keep=on --uidls-file=uidls --delivery=mbox,box >&2 && cat box",
-    "fetchmail": "printf 'poll mailserver proto pop3 user bob password builder keep sslproto \"\"'"
-    " > rc; printf ' mda \"cat >> box\"\\n' >> rc; chmod 600 rc; fetchmail -f rc >&2 && cat box",
-    "getmail": "mkdir -p box/cur box/new box/tmp; printf '[retriever]\\ntype=SimplePOP3Retriever\\n"
-    "server=mailserver\\nusername=bob\\npassword=builder\\n[destination]\\ntype=Maildir\\n"
-    "path=~/box/\\n' > rc; getmail --getmaildir=. -r rc >&2 && cat box/new/*",
-}
+CERTIFICATE = "/data/.mailserver/tls/certificate.pem"
+AT_ONCE = 4
+MESSAGE = "From: alice@mailserver\nTo: {}\nSubject: hello\n\n.a dot\nFrom here\n"
+ALONE = "cd $(mktemp -d); HOME=$PWD; mkdir Mail; printf '%s' \"$message\" >message; {}"
+HOW_IT_CAME = {"in_clear": b"", "starttls": b"S", "inside_tls": b"SA", "auth": b"SA"}
+"""What the trace line says behind SMTP, ESMTP or UTF8SMTP: inside TLS, after AUTH (RFC 3848)."""
 
 
 @pytest.fixture(scope="session")
 def tools(images: object) -> str:
     """The image with those programs."""
-    subprocess.run(["docker", "build", "-q", "-t", TOOLS, HERE / "tools"], check=True, timeout=280)
-    return TOOLS
+    from .conftest import TAG
+
+    name = f"mailserver-smtp-pop3-tools:{TAG}"
+    subprocess.run(["docker", "build", "-q", "-t", name, HERE / "tools"], check=True, timeout=280)
+    return name
 
 
-@pytest.fixture
-def desk(mail_system: MailSystem, engine: docker.DockerClient, tools: str) -> Iterator[Machine]:
+@pytest.fixture(scope="module")
+def desk(shared_system: MailSystem, engine: docker.DockerClient, tools: str) -> Iterator[Machine]:
     """A machine with other people's programs, on the same network, the volume to be read only."""
     from .conftest import Machine
 
-    project = mail_system.project
+    project = shared_system.project
     container = engine.containers.run(
         tools,
         ["sleep", "infinity"],
@@ -74,38 +58,113 @@ def desk(mail_system: MailSystem, engine: docker.DockerClient, tools: str) -> It
     container.remove(force=True)
 
 
-@pytest.mark.parametrize("program", SENDERS)
-def test_sends(program: str, mail_system: MailSystem, desk: Machine) -> None:
-    command = SENDERS[program].format(message=MESSAGE.format(program))
-    desk.exec("bash", "-ec", command)
-    session = mail_system.pop3("bob", "builder")
-    content = b"\n".join(session.retr(1)[1])
-    session.quit()
-    assert f"\nSubject: {program}\n".encode() in content
-    # some send `From ` as `=46rom `, so that no mailbox file on the way changes it
-    assert f"\nFrom {program}".encode() in quopri.decodestring(content)
+class Desk:
+    """Runs the programs, each use with a user of its own."""
+
+    def __init__(self, system: MailSystem, machine: Machine) -> None:
+        self.system = system
+        self._machine = machine
+        names = "".join(f"{user_of(use)} secret\\n" for use in USES)
+        system.exec("bash", "-c", f"printf '{names}' >> users.txt")
+        with system.smtp() as server:
+            for use in USES:
+                if use.protocol == "POP3":
+                    address = f"{user_of(use)}@mailserver"
+                    text = MESSAGE.format(address).replace("\n", "\r\n")
+                    server.sendmail("alice@mailserver", [address], text)
+
+    def run(self, use: Use, certificate: str = CERTIFICATE) -> subprocess.CompletedProcess[bytes]:
+        """To its end, whatever that is."""
+        address = f"{user_of(use)}@mailserver"
+        environment = {
+            "to": address,
+            "user": user_of(use),
+            "certificate": certificate,
+            "message": MESSAGE.format(address),
+        }
+        command = ("timeout", "60", "bash", "-ec", ALONE.format(use.command))
+        return self._machine.exec(*command, environment=environment, check=False)
+
+    def run_all(self, uses: list[Use], certificate: str = CERTIFICATE) -> dict[Use, str]:
+        """What was wrong with each, "" for nothing."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            done = dict(
+                zip(uses, pool.map(lambda use: self.run(use, certificate), uses), strict=True)
+            )
+        volume = self.system.volume_copy()
+        return {use: fault_of(use, end, volume) for use, end in done.items()}
 
 
-@pytest.mark.parametrize("program", FETCHERS)
-def test_fetches(program: str, mail_system: MailSystem, desk: Machine) -> None:
-    with mail_system.smtp() as server:
-        text = "Subject: hello\r\n\r\n.dot\r\nFrom hello\r\n"
-        server.sendmail("alice@mailserver", ["bob@mailserver"], text)
-    fetched = desk.exec("bash", "-ec", FETCHERS[program]).stdout.replace(b"\r\n", b"\n")
-    assert b"\nSubject: hello\n" in fetched
-    assert b"\n.dot\n" in fetched
-    assert b"From hello\n" in fetched
+def user_of(use: Use) -> str:
+    return f"user{USES.index(use)}"
+
+
+def fault_of(use: Use, end: subprocess.CompletedProcess[bytes], volume: Path) -> str:
+    """Why this is not the message, sent or fetched as it should be."""
+    content = end.stdout
+    if use.protocol == "SMTP":
+        box = volume / user_of(use) / "mymailbox"
+        content = box.read_bytes() if box.exists() else b""
+    lines = content.replace(b"\r\n", b"\n").split(b"\n")
+    # in a mailbox file `From ` is quoted; some have sent it as `=46rom `, so that it needs none
+    text = {re.sub(rb"^>From |^=46rom ", b"From ", line) for line in lines}
+    missing = {b"Subject: hello", b".a dot", b"From here"} - text
+    if use.protocol == "SMTP" and not missing:
+        [how] = re.findall(rb"\bby mailserver with \w*SMTP(S?A?)\b", content)
+        if how != HOW_IT_CAME[use.manner]:
+            return f"it came by SMTP{how.decode()}"
+    if end.returncode or missing:
+        return f"status {end.returncode}, without {missing}\n{end.stdout!r}\n{end.stderr!r}"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def programs(shared_system: MailSystem, desk: Machine) -> Desk:
+    return Desk(shared_system, desk)
+
+
+@pytest.fixture(scope="module")
+def faults(programs: Desk) -> dict[Use, str]:
+    """Of all uses. Those that are to protect the password meet servers that take none in clear."""
+    in_clear = [use for use in USES if use.manner == "in_clear"]
+    found = programs.run_all(in_clear)
+    programs.system.exec("bash", "-c", "echo 'clear_passwords = \"never\"' > mailserver.toml")
+    programs.system.restart()
+    return found | programs.run_all([use for use in USES if use not in in_clear])
+
+
+@pytest.mark.parametrize("use", USES, ids=str)
+def test_sends_or_fetches(use: Use, faults: dict[Use, str]) -> None:
+    assert not faults[use], faults[use]
+
+
+def test_who_shows_another_certificate_gets_neither_mail_nor_password(
+    programs: Desk, desk: Machine
+) -> None:
+    """That they verify it is what makes the other tests worth something."""
+    other = "/tmp/other.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=mailserver"
+    desk.exec("bash", "-ec", f"{make} -addext subjectAltName=DNS:mailserver -out {other}")
+    before = {path.parent.name: path.read_bytes() for path in boxes(programs.system)}
+    uses = [use for use in USES if use.manner == "inside_tls"]
+    faults = programs.run_all(uses, certificate=other)
+    assert [str(use) for use in uses if use.protocol == "POP3" and not faults[use]] == []
+    assert {path.parent.name: path.read_bytes() for path in boxes(programs.system)} == before
+
+
+def boxes(system: MailSystem) -> Iterator[Path]:
+    return system.volume_copy().glob("*/mymailbox")
 
 
 def test_mutt_and_python_open_the_file_on_the_volume(
-    mail_system: MailSystem, desk: Machine
+    shared_system: MailSystem, desk: Machine
 ) -> None:
     subjects = ["first", "second", "third"]
-    with mail_system.smtp() as server:
+    with shared_system.smtp() as server:
         for subject in subjects:
             text = f"Subject: {subject}\r\n\r\nFrom {subject}\r\n\r\nFrom the end\r\n"
             server.sendmail("alice@mailserver", ["bob@mailserver"], text)
-    box = mailbox.mbox(mail_system.volume_copy("bob") / "mymailbox", create=False)
+    box = mailbox.mbox(shared_system.volume_copy("bob") / "mymailbox", create=False)
     assert [message["Subject"] for message in box] == subjects
     box.close()
     open_it = f"docker exec -it {desk.container.id} mutt -n -F /dev/null -R -f /data/bob/mymailbox"
