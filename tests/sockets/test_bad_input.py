@@ -48,11 +48,12 @@ def test_an_endless_line_takes_no_memory(mail: Mail, server: str) -> None:
     with Raw(process.port) as raw:
         raw.line()
         before = process.resident_octets()
-        for _ in range(64):
-            raw.say(b"x" * MEGABYTE)
-        assert process.resident_octets() < before + 8 * MEGABYTE
+        raw.say(b"x" * MEGABYTE)
         assert raw.ask(b"").lower().endswith(b"line too long")
-        assert raw.ask(b"QUIT")[:3] in (b"221", b"+OK")
+        with pytest.raises(ConnectionError):  # noqa: PT012 # it is cut off somewhere on the way
+            for _ in range(2048):
+                raw.say(b"x" * MEGABYTE)
+        assert process.resident_octets() < before + 8 * MEGABYTE
 
 
 def test_an_endless_header_takes_no_memory(mail: Mail) -> None:

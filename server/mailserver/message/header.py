@@ -24,7 +24,19 @@ _FIELDS = re.compile(_FIELD)
 _SUBJECT = re.compile(
     rb"^subject[ \t]*:((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)", re.IGNORECASE | re.MULTILINE
 )
-# RFC 2047 2 allows 75 characters. Longer ones are about; the bound is for codecs that are slow.
+# Python takes any name for a codec, some of which are slow or warn, and remembers for ever each one
+# that it does not find: memory that a sender of names could fill.
+_CHARSETS = frozenset(
+    (
+        *("utf-8", "us-ascii", "ascii", "utf-7", "utf-16", "koi8-r", "koi8-u", "gb2312", "gbk"),
+        *(f"iso-8859-{part}" for part in range(1, 17) if part != 12),
+        *(f"windows-{page}" for page in range(1250, 1259)),
+        *("gb18030", "big5", "hz-gb-2312", "euc-jp", "iso-2022-jp", "shift_jis", "euc-kr"),
+        *("iso-2022-kr", "ks_c_5601-1987", "tis-620", "utf8", "latin1", "macintosh", "ibm866"),
+    )
+)
+"""In which encoded words are decoded, lower case; words in others stand as they are."""
+# RFC 2047 2 allows 75 characters. Longer ones are about.
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,75})\?([bq])\?([^?\s]{0,2000})\?=", re.I)
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t]+(?==\?)")
 
@@ -68,13 +80,16 @@ def decode_text(raw: bytes) -> str:
 
 
 def _decoded_word(word: re.Match[str]) -> str:
-    charset, encoding, encoded = word.groups()
+    name, encoding, encoded = word.groups()
+    charset = name.partition("*")[0].lower()  # behind it is the language (RFC 2231 5)
+    if charset not in _CHARSETS:
+        return word[0]
     try:
         octets = encoded.encode("ascii")
         if encoding in "bB":
             plain = binascii.a2b_base64(octets)
         else:
             plain = binascii.a2b_qp(octets, header=True)
-        return plain.decode(charset.partition("*")[0], "replace")
-    except (ValueError, LookupError):  # what can't be decoded stands as it is
+        return plain.decode(charset, "replace")
+    except ValueError:  # what can't be decoded stands as it is
         return word[0]

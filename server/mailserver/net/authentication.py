@@ -45,6 +45,12 @@ class Authentication:
             step = answer
         return step
 
+    def abandon(self) -> None:
+        """The client went away in the middle. Keys may have been derived for it: that counts as a
+        failure, or it could be had any number of times."""
+        if self._by_keys is not None:
+            self._accounts.note(self._by_keys, self._peer, right=False)
+
     async def _answer(self, asked: CheckPassword | FetchKeys) -> Step | CheckResult:
         if isinstance(asked, CheckPassword):
             checked = await self._accounts.check(asked.user, asked.password, self._peer)
@@ -57,6 +63,7 @@ class Authentication:
 
     def _result(self, end: Success | Failure) -> CheckResult:
         right = isinstance(end, Success)
-        if self._by_keys is not None:
-            self._accounts.note(self._by_keys, self._peer, right=right)
+        by_keys, self._by_keys = self._by_keys, None
+        if by_keys is not None:
+            self._accounts.note(by_keys, self._peer, right=right)
         return CheckResult(self._accounts.find(end.user) if isinstance(end, Success) else None)

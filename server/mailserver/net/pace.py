@@ -1,7 +1,9 @@
-"""How fast a message has to come in, so that nobody holds a connection with an octet a minute."""
+"""How fast lines and messages have to come in, so that nobody holds a connection with an octet a
+minute."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 GRACE_SECONDS = 60.0
@@ -16,6 +18,26 @@ class Pacing:
     """On average; None: any."""
     seconds: float | None = 3600.0
     """For a message as a whole; None: any."""
+
+
+class LinePace:
+    """A line has no more time than one octet has: a time limit that each octet began anew would be
+    none."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` in seconds."""
+        self._clock = clock
+        self._began: float | None = None
+
+    def seconds_left(self, allowed: float, *, in_line: bool) -> float:
+        """To wait for the next octets; 0: it has taken too long."""
+        if not in_line:
+            self._began = None
+            return allowed
+        now = self._clock()
+        if self._began is None:
+            self._began = now
+        return max(0.0, self._began + allowed - now)
 
 
 class Pace:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mailserver.accounts.base import Accounts, CheckResult
 from mailserver.auth import sasl
 from mailserver.net.authentication import Authentication, bindings
+from mailserver.net.pace import LinePace
 from mailserver.net.stream import ByteStream, ReceiveTimeout, SessionOver
 from mailserver.net.threads import InThread
 from mailserver.net.tls import ServerTls
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds without an octet (RFC 1939 3 wants at least ten minutes after the login)."""
+    """Seconds for a command line (RFC 1939 3 wants at least ten minutes after the login)."""
 
     login: float = 60.0
     command: float = 600.0
@@ -86,6 +87,7 @@ class Pop3Driver:
         self._in_thread = in_thread
         self._maildrop: Maildrop | None = None  # set, and locked, from login to the end
         self._authentication: Authentication | None = None  # the AUTH that goes on
+        self._line_pace = LinePace(access.clock)
         self._timestamp = f"<{access.nonce()}@{domain}>" if access.apop else ""
         self._session = Pop3Session(domain, self._offer())
 
@@ -133,11 +135,15 @@ class Pop3Driver:
             raise
         finally:
             self._close_maildrop()
+            self._abandon_authentication()
 
     async def _exchange(self) -> bool:
         """Send what waits, take what comes; False when nothing comes any more."""
         await self._flush()
-        timeout = self._timeouts.command if self._maildrop else self._timeouts.login
+        allowed = self._timeouts.command if self._maildrop else self._timeouts.login
+        timeout = self._line_pace.seconds_left(allowed, in_line=self._session.in_line)
+        if not timeout:
+            return False
         try:
             octets = await self._stream.receive(timeout)
         except (ReceiveTimeout, SessionOver):
@@ -176,6 +182,7 @@ class Pop3Driver:
             case ApopLogin():
                 return self._check_apop(event)
             case AuthStart(name, response):
+                self._abandon_authentication()
                 surroundings = sasl.Surroundings(self._access.nonce, bindings(self._stream))
                 mechanism = sasl.start(name, surroundings)
                 peer = self._stream.peer
@@ -184,6 +191,10 @@ class Pop3Driver:
             case AuthResponse(response):
                 assert self._authentication is not None
                 return await self._authentication.step(response)
+
+    def _abandon_authentication(self) -> None:
+        if self._authentication is not None:
+            self._authentication.abandon()
 
     def _check_apop(self, event: ApopLogin) -> CheckResult:
         peer = self._stream.peer

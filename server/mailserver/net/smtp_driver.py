@@ -13,7 +13,7 @@ from mailserver.delivery.accept import Reception
 from mailserver.message.envelope import Envelope
 from mailserver.message.verdict import Kind, Verdict
 from mailserver.net.authentication import Authentication
-from mailserver.net.pace import Pace, Pacing
+from mailserver.net.pace import LinePace, Pace, Pacing
 from mailserver.net.smtp_access import Access
 from mailserver.net.stream import (
     ByteStream,
@@ -71,7 +71,8 @@ _FAREWELL: dict[type[SessionOver], Reply] = {
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds without an octet (RFC 5321 4.5.3.2.7 wants 5 minutes)."""
+    """Seconds for a command line, or without an octet of a message (RFC 5321 4.5.3.2.7 wants 5
+    minutes)."""
 
     command: float = 300.0
     first_command: float = 60.0
@@ -114,6 +115,7 @@ class SmtpDriver:
         self._staging: Staging | None = None  # set while content comes in
         self._timeout = timeouts.first_command
         self._clock = clock
+        self._line_pace = LinePace(clock)
         self._pace: Pace | None = None  # set with `_staging`
         self._farewell: Reply | None = None  # set when the connection is to end
         self._waiting: Event | None = None  # came while `_came` took what came
@@ -151,6 +153,7 @@ class SmtpDriver:
             raise
         finally:
             self._forget()
+            self._abandon_authentication()
 
     def _next_event(self) -> Event:
         """The next one that takes time; those that do not are answered."""
@@ -176,7 +179,7 @@ class SmtpDriver:
         try:
             await self._stream.hand_over(self._came, self._patience())
         except ReceiveTimeout:
-            self._session.close(replies.TOO_SLOW if self._too_slow() else replies.TIMED_OUT)
+            self._give_up()
         except SessionOver as over:
             told_before = self._farewell is not None
             self._farewell = _FAREWELL[type(over)]
@@ -190,9 +193,9 @@ class SmtpDriver:
             return None
         if self._pace is not None:
             self._pace.came(len(octets))
-            if self._too_slow():
-                self._session.close(replies.TOO_SLOW)
-                return None
+        if not self._patience():
+            self._give_up()
+            return None
         self._timeout = self._timeouts.command if not self._staging else self._timeouts.content
         self._session.receive_data(octets)
         event = self._next_event()
@@ -207,12 +210,13 @@ class SmtpDriver:
 
     def _patience(self) -> float:
         """Seconds for the next octets."""
-        if self._pace is None:
-            return self._timeout
-        return min(self._timeout, self._pace.seconds_left(self._clock()))
+        if self._pace is not None:
+            return min(self._timeout, self._pace.seconds_left(self._clock()))
+        return self._line_pace.seconds_left(self._timeout, in_line=self._session.in_line)
 
-    def _too_slow(self) -> bool:
-        return self._pace is not None and not self._pace.seconds_left(self._clock())
+    def _give_up(self) -> None:
+        too_slow = self._pace is not None and not self._pace.seconds_left(self._clock())
+        self._session.close(replies.TOO_SLOW if too_slow else replies.TIMED_OUT)
 
     def _stop_between_messages(self) -> None:
         if self._farewell is not None:
@@ -244,6 +248,7 @@ class SmtpDriver:
 
     async def _authenticate(self, event: AuthStart | AuthResponse) -> None:
         if isinstance(event, AuthStart):
+            self._abandon_authentication()
             self._authentication = self._access.authentication(event.mechanism, self._stream)
         assert self._authentication is not None, "it began with AuthStart"
         answer = await self._authentication.step(event.response)
@@ -256,6 +261,10 @@ class SmtpDriver:
         else:
             log.info("login failed from %s", self._stream.peer)
             self._session.reply(replies.AUTH_FAILED)
+
+    def _abandon_authentication(self) -> None:
+        if self._authentication is not None:
+            self._authentication.abandon()
 
     def _stage(self) -> Reply:
         try:

@@ -40,12 +40,17 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = _utc(int(record.created))
-        text = f"{at} {self._command} {record.levelname} {record.getMessage()}"
+        text = f"{at} {self._command} {record.levelname} {_visible(record.getMessage())}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        if text.isprintable():
-            return text
-        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+            lines = self.formatException(record.exc_info).split("\n")
+            text += "".join(f"\n  {_visible(line)}" for line in lines)  # no line of its own
+        return text
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @lru_cache(maxsize=2)

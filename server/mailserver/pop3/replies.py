@@ -30,6 +30,7 @@ ALREADY_IN = "already logged in"
 USER_FIRST = "USER comes first"
 NO_SUCH_MESSAGE = "no such message"
 DELETED = "message is deleted"
+ENDLESS_LINE = "the line does not end, closing"
 TOO_MANY_ERRORS = "too many errors, closing"
 NO_LINES = "the message cannot be read any more"
 

@@ -45,7 +45,11 @@ from mailserver.pop3.transaction import OpenMaildrop
 from mailserver.wire.foreign import TLS_HANDSHAKE
 from mailserver.wire.lines import LineBuffer, LineFault
 
-_LINE_REPLY = {LineFault.TOO_LONG: replies.LINE_TOO_LONG, LineFault.BARE_LF: replies.BARE_LF}
+_LINE_REPLY = {
+    LineFault.TOO_LONG: replies.LINE_TOO_LONG,
+    LineFault.BARE_LF: replies.BARE_LF,
+    LineFault.ENDLESS: replies.ENDLESS_LINE,
+}
 
 OUTPUT_LIMIT = 64 * 1024
 """Octets of replies to pipelined commands that may wait to be sent."""
@@ -87,6 +91,11 @@ class Pop3Session:
         waiting = bytes(self._out)
         self._out.clear()
         return waiting
+
+    @property
+    def in_line(self) -> bool:
+        """A line has begun and its end has not come."""
+        return self._lines.in_line
 
     @property
     def sending_message(self) -> bool:
@@ -202,7 +211,7 @@ class Pop3Session:
         if self.state is State.AUTHENTICATING:
             self._leave_auth(State.AUTHORIZATION)
         self._errors += 1
-        if reply is replies.HTTP:
+        if reply in (replies.HTTP, replies.ENDLESS_LINE):
             self.close(reply)
             return b""
         self._out += replies.err(reply)

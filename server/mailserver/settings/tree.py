@@ -245,7 +245,8 @@ class Limits:
     error_limit: int = setting(
         kinds.whole(1, 10_000),
         20,
-        "Faulty commands of a session without a message stored between them; then 421.",
+        "Faulty commands of a session, recipients that are not here among them, without a message "
+        "stored between them; then 421.",
         SMTP,
     )
 
@@ -263,7 +264,7 @@ class Times:
     command_timeout: int = setting(
         kinds.whole(1, _DAY, "SECONDS"),
         300,
-        "Seconds to the next octet, of a command or of a message; then 421 "
+        "Seconds to the next command, all of its line, or the next octet of a message; then 421 "
         "(RFC 5321 4.5.3.2.7 wants 300).",
         SMTP,
     )
@@ -289,14 +290,15 @@ class Times:
     login_timeout: int = setting(
         kinds.whole(1, _HOUR, "SECONDS"),
         60,
-        "Seconds to the next octet of a POP3 client that has not logged in; then it is closed.",
+        "Seconds to the next command, all of its line, of a POP3 client that has not logged in; "
+        "then it is closed.",
         POP3,
     )
     idle_timeout: int = setting(
         kinds.whole(1, _DAY, "SECONDS"),
         600,
-        "Seconds to the next octet of a POP3 client that has logged in; then it is closed, "
-        "and nothing is deleted (RFC 1939 3 wants at least 600).",
+        "Seconds to the next command, all of its line, of one that has logged in; then it is "
+        "closed, and nothing is deleted (RFC 1939 3 wants at least 600).",
         POP3,
     )
     send_timeout: int = setting(

@@ -127,12 +127,22 @@ def _rcpt(session: SmtpSession, command: Rcpt) -> Event | None:
     recipient = Recipient(command.forward_path, command.parameters)
 
     def answered(reply: Reply) -> None:
-        session.say(reply)
         if reply.code == 250:
+            session.say(reply)
             session.envelope = envelope.with_recipient(recipient)
             session.advance(Rcpt)
+        else:
+            _not_here(session, reply)
 
     return session.ask(RcptTo(recipient), answered)
+
+
+def _not_here(session: SmtpSession, reply: Reply) -> None:
+    """Whoever asks for many who are not here is guessing (RFC 5321 7.3): it counts as an error."""
+    if reply.code == 550:
+        session.fault(reply)
+    else:
+        session.say(reply)
 
 
 def _data(session: SmtpSession, command: Data) -> Event:
@@ -186,7 +196,7 @@ def _vrfy(session: SmtpSession, command: Vrfy) -> Event | None:
     if not (command.utf8 or mailbox.is_ascii):
         session.say(replies.VERIFIED_UTF8)
         return None
-    return session.ask(Verify(mailbox), session.say)
+    return session.ask(Verify(mailbox), partial(_not_here, session))
 
 
 def _mailbox(text: str, own_domain: str) -> address.Mailbox | None:

@@ -103,6 +103,7 @@ TIMED_OUT = Reply(421, "4.4.2", "Nothing came for too long; closing transmission
 TOO_SLOW = Reply(421, "4.4.2", "The message comes too slowly; closing transmission channel")
 SESSION_TOO_LONG = Reply(421, "4.4.2", "This session is over time; closing transmission channel")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is stopping; closing transmission channel")
+ENDLESS_LINE = Reply(421, "4.7.0", "The line does not end; closing transmission channel")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing transmission channel")
 TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "Too many connections from your address; try again later")
 TOO_MANY_A_MINUTE = Reply(450, "4.7.0", "Too many messages in a minute; try again later")

@@ -49,7 +49,11 @@ OUTPUT_LIMIT = 64 * 1024
 """Octets of replies to pipelined commands that may wait to be sent."""
 
 
-_LINE_REPLY = {LineFault.TOO_LONG: replies.LINE_TOO_LONG, LineFault.BARE_LF: replies.BARE_LF}
+_LINE_REPLY = {
+    LineFault.TOO_LONG: replies.LINE_TOO_LONG,
+    LineFault.BARE_LF: replies.BARE_LF,
+    LineFault.ENDLESS: replies.ENDLESS_LINE,
+}
 _CONTENT_REPLY = {
     ContentFault.BARE_LINE_END: replies.BARE_LINE_END,
     ContentFault.NUL: replies.NUL_OCTET,
@@ -209,6 +213,11 @@ class SmtpSession:
     def input_waits(self) -> bool:
         """There are octets that nobody has looked at."""
         return len(self._lines) > 0
+
+    @property
+    def in_line(self) -> bool:
+        """A command, or an answer to a challenge, has begun and its end has not come."""
+        return self._lines.in_line
 
     # -- commands ------------------------------------------------------------------------------
 

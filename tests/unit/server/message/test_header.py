@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from encodings import _cache  # type: ignore[attr-defined] # where the leak was
 
 import pytest
 
-from mailserver.message.header import OCTET_LIMIT, decode_text, read_header
+from mailserver.message.header import _CHARSETS, OCTET_LIMIT, decode_text, read_header
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ def test_a_field_goes_behind_the_whole_subject() -> None:
         (b"=?utf-8?q?a?= b =?utf-8?q?c?=", "a b c"),
         (b"=?no-such-charset?q?a?=", "=?no-such-charset?q?a?="),
         (b"=?hex?q?6161?=", "=?hex?q?6161?="),
+        (b"=?unicode_escape?q?\\q?=", "=?unicode_escape?q?\\q?="),
         (b"=?utf-8?b?A?=", "=?utf-8?b?A?="),
         (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
         (b"=?utf-8?q?a", "=?utf-8?q?a"),
@@ -110,3 +112,16 @@ def test_a_hostile_header_takes_linear_time(name: str) -> None:
     start = time.perf_counter()
     read_header(HOSTILE[name])
     assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize("charset", sorted(_CHARSETS))
+def test_every_charset_is_known(charset: str) -> None:
+    assert not decode_text(f"=?{charset.upper()}?b?YWJjZA==?=".encode()).startswith("=?")
+
+
+def test_names_of_charsets_take_no_memory() -> None:
+    """Python remembers each codec that it did not find, for ever."""
+    names = b" ".join(b"=?x%d?q?a?=" % number for number in range(10_000))
+    before = len(_cache)
+    assert decode_text(names).count("=?x") == 10_000
+    assert len(_cache) == before

@@ -141,6 +141,20 @@ def test_the_pace_is_counted_anew_for_each_message(machine: Machine) -> None:
     assert stream.sent.endswith(b"250 OK nothing done\r\n" * 2)
 
 
+@pytest.mark.parametrize(
+    ("line", "seconds", "whole"),
+    [(b"NOOP\r\n", 49, True), (b"NOOP\r\n", 61, False), (b"NOOP" + b" " * 1000, 1, False)],
+)
+def test_a_line_has_no_more_time_than_an_octet(
+    machine: Machine, line: bytes, seconds: float, whole: bool
+) -> None:
+    """Security row 41: an octet a minute holds no connection."""
+    stream = Dripping(OPENING[:8], [line[i : i + 1] for i in range(len(line))] * 2, seconds)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(b"250 OK nothing done\r\n" * 2 if whole else TIMED_OUT)
+    assert stream.now - 1000 < 640
+
+
 class Clocked(MemoryStream):
     """Writes down how long it was allowed to wait."""
 
@@ -245,6 +259,38 @@ def test_pop3_time_limits(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(stream, Clocked)
     assert stream.waits == [60.0, 60.0, 600.0, 600.0]
     assert Pop3Timeouts().command >= 600  # RFC 1939 3
+
+
+def test_a_line_to_pop3_has_no_more_time_than_an_octet(machine: Machine) -> None:
+    for seconds, whole in ((9.0, True), (16.0, False)):
+
+        def drip(seconds: float = seconds) -> Iterator[bytes]:
+            for octet in b"CAPA\r\n" * 2:
+                yield bytes((octet,))
+                machine.now += int(seconds)
+
+        sent = bytes(machine.pop3(drip()).sent)
+        assert sent.count(b"+OK capabilities follow") == (2 if whole else 0)
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "pop3"])
+def test_a_line_that_does_not_end_is_cut_off(machine: Machine, protocol: str) -> None:
+    """Security row 28: not after two gigabytes, but after one megabyte."""
+    taken = []
+
+    def endless() -> Iterator[bytes]:
+        for number in range(2048):
+            taken.append(number)
+            yield b"x" * 1024 * 1024
+
+    sent = getattr(machine, protocol)(endless()).sent
+    assert sent.lower().endswith(
+        (
+            b"the line does not end, closing\r\n",
+            b"421 the line does not end; closing transmission channel\r\n",
+        )
+    )
+    assert len(taken) <= 2
 
 
 def test_a_mailbox_that_cannot_be_opened(machine: Machine) -> None:

@@ -155,6 +155,28 @@ def test_whoever_guesses_by_scram_has_to_wait_too(machine: Machine) -> None:
     assert talk(machine, scram("bob", "builder")).endswith(WELCOME)
 
 
+SCRAM_FIRST = b"AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPWE=\r\n"
+TOO_MANY = b"; try again in "
+
+
+@pytest.mark.parametrize("after", [b"*\r\n", b"", b"=\r\n", b"!\r\n", b"\n"])
+@pytest.mark.parametrize("protocol", ["smtp", "pop3"])
+def test_an_exchange_given_up_counts_as_a_failure(
+    tmp_path: Path, protocol: str, after: bytes
+) -> None:
+    """Security row 37: keys are derived for each that begins, at a thousand times its price."""
+    machine = Machine(tmp_path / "data", USERS)
+    opening, lead = (b"EHLO c\r\n", machine.smtp) if protocol == "smtp" else (b"", machine.pop3)
+    for _ in range(10):
+        sent = bytes(lead([opening + SCRAM_FIRST + after]).sent)
+        assert TOO_MANY not in sent.lower()
+    assert TOO_MANY in bytes(lead([opening + SCRAM_FIRST]).sent).lower()
+    machine.close()
+    machine = Machine(tmp_path / "again", USERS)
+    assert TOO_MANY in bytes(lead([opening + (SCRAM_FIRST + b"*\r\n") * 12]).sent).lower()
+    machine.close()
+
+
 @pytest.mark.parametrize("kept", ["gr\u00fcn\ufb01sch", "gru\u0308nfisch"])
 @pytest.mark.parametrize("typed", ["gr\u00fcnfisch", "gru\u0308nfisch", "gr\u00fcn\u00adfisch"])
 def test_passwords_are_compared_as_saslprep_makes_them(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.wire.lines import LineBuffer, LineFault
+from mailserver.wire.lines import ENDLESS_OCTETS, LineBuffer, LineFault
 
 LIMIT = 12
 octets = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bc", b"\0", b"x" * LIMIT])).map(
@@ -59,6 +59,19 @@ def test_an_endless_line_takes_no_memory_and_is_reported_once() -> None:
         assert len(lines) == 0
     lines.feed(b"\r\nNOOP\r\n")
     assert read_all(lines) == [LineFault.TOO_LONG, b"NOOP"]
+
+
+def test_a_line_that_does_not_end_is_reported_on_the_way() -> None:
+    lines = LineBuffer(LIMIT)
+    assert not lines.in_line
+    lines.feed(b"x" * ENDLESS_OCTETS)
+    assert lines.next_line() is None
+    assert lines.in_line
+    lines.feed(b"x")
+    assert lines.next_line() is LineFault.ENDLESS
+    lines.feed(b"\r\n")
+    assert lines.next_line() is LineFault.TOO_LONG
+    assert not lines.in_line
 
 
 def test_only_crlf_ends_a_line() -> None:
