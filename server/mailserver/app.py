@@ -184,6 +184,7 @@ class _Pop3:
             tls=parts.tls,
             apop=chosen.apop,
             login_delay=chosen.login_delay,
+            command_limit=parts.chosen.limits.command_limit,
         )
         own_name = parts.chosen.listening.domains[0]
         return lambda port: (

@@ -68,15 +68,22 @@ def replace(temporary: str, name: str, folder: int, fd: int) -> None:
 
 
 def write_atomically(
-    name: str, folder: int, chunks: Iterable[bytes], owner: tuple[int, int] | None = None
+    name: str,
+    folder: int,
+    chunks: Iterable[bytes],
+    *,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
 ) -> None:
     """The file has all of the new content or, after a crash or an error, all of the old. `owner`:
-    the user and group ids it is to belong to."""
+    the user and group ids it is to belong to; `mode`: what others may do with it, else nothing."""
     temporary = f"{name}.new"
     fd = open_file(temporary, folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         if owner is not None:
             os.fchown(fd, *owner)
+        if mode is not None:
+            os.fchmod(fd, mode)
         offset = 0
         for chunk in chunks:
             offset = write_at(fd, chunk, offset)

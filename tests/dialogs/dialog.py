@@ -7,7 +7,7 @@ reader, after a few facts and before a few consequences:
     protocol: smtp                     or pop3; decides the default of `users`
     users: alice wonderland, bob x y   name and password, as in users.txt (default: see USERS)
     domain: mailserver                 of the server (default)
-    limits: recipients=2               of smtp.service.Limits
+    limits: recipients=2               of smtp.service.Limits; commands hold for POP3 too
     offers: submission, verifies       of smtp.service.Service
     encrypted: yes                     it is a connection inside TLS
     clear passwords: no                none are taken without TLS

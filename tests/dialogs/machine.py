@@ -169,6 +169,7 @@ class Machine:
             clear_passwords=lambda peer: self.clear_passwords,
             tls=self.tls,
             login_delay=self.login_delay,
+            command_limit=self.service.limits.commands,
         )
         run(
             Pop3Driver(

@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import getpass
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -144,14 +145,20 @@ class _Edit:
         return self.users.names[name.lower()]
 
     def write(self) -> None:
-        """The changed file, with the owner of the old one and readable by nobody else."""
+        """The changed file, with the owner and the mode of the old one; a new one belongs to whose
+        folder it is in, and is for him alone."""
         if self.found and version_of(self.path.stat()) != version_of(self.found):
             raise Problem(f"{self.path} was changed meanwhile; nothing was written, run this again")
         owner = self.found or self.path.parent.stat()
+        mode = stat.S_IMODE(self.found.st_mode) if self.found else durable.PRIVATE_FILE
         folder = durable.open_folder(os.fspath(self.path.parent))
         try:
             durable.write_atomically(
-                self.path.name, folder, [self.octets], (owner.st_uid, owner.st_gid)
+                self.path.name,
+                folder,
+                [self.octets],
+                owner=(owner.st_uid, owner.st_gid),
+                mode=mode,
             )
         finally:
             os.close(folder)

@@ -59,6 +59,7 @@ class Access:
     apop: bool = True
     login_delay: int = 0
     """Seconds from one login of a user to his next."""
+    command_limit: int = 20_000
 
 
 class _TooSoon(Exception):
@@ -101,6 +102,7 @@ class Pop3Driver:
             timestamp=self._timestamp,
             stls=self._access.tls is not None and encryption is None,
             login_delay=self._access.login_delay,
+            commands=self._access.command_limit,
         )
 
     async def run(self) -> None:

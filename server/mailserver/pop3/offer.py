@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+COMMANDS_A_MESSAGE = 3
+"""LIST, UIDL and DELE, say."""
 LANGUAGES = {"en": "English"}
 """Of the replies; RFC 5646 tags, each with its name in the language itself."""
 
@@ -22,6 +24,8 @@ class Offer:
     """TLS can be begun."""
     login_delay: int = 0
     """Seconds from one login of a user to his next."""
+    commands: int = 20_000
+    """Without a message fetched between them; in a maildrop `COMMANDS_A_MESSAGE` more for each."""
 
 
 def capabilities(offer: Offer, *, logged_in: bool) -> list[str]:

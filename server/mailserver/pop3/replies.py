@@ -32,6 +32,7 @@ NO_SUCH_MESSAGE = "no such message"
 DELETED = "message is deleted"
 ENDLESS_LINE = "the line does not end, closing"
 TOO_MANY_ERRORS = "too many errors, closing"
+TOO_MANY_COMMANDS = "too many commands, closing"
 NO_LINES = "the message cannot be read any more"
 
 # RFC 2449 8.1 and RFC 3206 4: codes that a program can act upon.

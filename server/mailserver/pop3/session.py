@@ -38,7 +38,7 @@ from mailserver.pop3.events import (
     StartTls,
     Update,
 )
-from mailserver.pop3.offer import LANGUAGES, Offer, capabilities, languages
+from mailserver.pop3.offer import COMMANDS_A_MESSAGE, LANGUAGES, Offer, capabilities, languages
 from mailserver.pop3.outgoing import OutgoingMessage
 from mailserver.pop3.states import TABLE, State
 from mailserver.pop3.transaction import OpenMaildrop
@@ -75,6 +75,7 @@ class Pop3Session:
         self._maildrop: OpenMaildrop | None = None  # from the login on
         self._waiting: Event | None = None
         self._outgoing: OutgoingMessage | None = None
+        self._commands_left = offer.commands
         self._errors = 0
         self._failed_logins = 0
         self._out = bytearray()
@@ -138,6 +139,7 @@ class Pop3Session:
         self._answer(LoginEvent)
         self._leave_auth(State.TRANSACTION)
         self._maildrop = OpenMaildrop(listing)
+        self._allow_commands()
         self._out += self._maildrop.summary
 
     def send_message(self, content: bytes) -> bool:
@@ -158,6 +160,7 @@ class Pop3Session:
         assert self._outgoing is not None
         self._out += self._outgoing.end()
         self._outgoing = None
+        self._allow_commands()
 
     def updated(self) -> None:
         """The answer to Update: all deletions are on stable storage."""
@@ -190,6 +193,10 @@ class Pop3Session:
         line = self._lines.next_line()
         if line is None:
             return NEED_DATA
+        if not self._commands_left:
+            self.close(replies.TOO_MANY_COMMANDS)
+            return b""
+        self._commands_left -= 1
         try:
             if isinstance(line, LineFault):
                 raise Refused(_LINE_REPLY[line])
@@ -267,6 +274,10 @@ class Pop3Session:
         self._out += replies.ok("begin TLS now")
         self.state = State.CLOSED
         return event
+
+    def _allow_commands(self) -> None:
+        assert self._maildrop is not None
+        self._commands_left = self._offer.commands + COMMANDS_A_MESSAGE * self._maildrop.count
 
     def _leave_auth(self, state: State) -> None:
         self.state = state

@@ -39,6 +39,11 @@ class OpenMaildrop:
         return tuple(sorted(self._deleted))
 
     @property
+    def count(self) -> int:
+        """Messages, those that are marked too."""
+        return len(self._octets)
+
+    @property
     def summary(self) -> bytes:
         """How much mail there is, as a reply."""
         count = len(self._octets)

@@ -239,8 +239,8 @@ class Limits:
     command_limit: int = setting(
         kinds.whole(100, 10**9),
         20_000,
-        "Commands of a session without a message stored between them; then 421.",
-        SMTP,
+        "Commands of a session without a message stored between them, in POP3 fetched, where three "
+        "more may come for each message that is there; then 421 or -ERR.",
     )
     error_limit: int = setting(
         kinds.whole(1, 10_000),

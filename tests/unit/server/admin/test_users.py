@@ -72,13 +72,28 @@ def test_hash_replaces_clear_passwords_and_nothing_else(
     assert "line 6: ALICE is there twice" in said.err
     assert can_log_in(path.parent, "alice", "wonder land")
     assert not can_log_in(path.parent, "alice", "second")
-    assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(each.name for each in path.parent.iterdir()) == [".mailserver", "users.txt"]
 
     version = path.stat().st_ino
     assert admin("hash") == 0
     assert capsys.readouterr().out == "0 hashed, 2 were already\n"
     assert path.stat().st_ino == version  # not even written
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o400])
+def test_the_file_keeps_mode_and_owner(admin: Admin, path: Path, mode: int) -> None:
+    path.chmod(mode)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 54321)
+    before = path.stat()
+    assert admin("hash") == 0
+    after = path.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
 
 
 def test_hash_of_one(admin: Admin, path: Path) -> None:
@@ -98,6 +113,7 @@ def test_add(admin: Admin, path: Path) -> None:
 def test_add_to_a_folder_that_has_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(tmp_path, "add", "carol", stdin="x", monkeypatch=monkeypatch) == 0
     assert can_log_in(tmp_path, "carol", "x")
+    assert (tmp_path / "users.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_passwd(admin: Admin, path: Path) -> None:
