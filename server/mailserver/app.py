@@ -22,7 +22,7 @@ import uvloop
 from mailserver import durable, settings, workers
 from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
-from mailserver.delivery.accept import Policy, Reception
+from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
 from mailserver.message.ids import MessageIds
 from mailserver.net import pop3_driver, smtp_driver
@@ -32,7 +32,7 @@ from mailserver.net.pace import Pacing
 from mailserver.net.proxies import Proxies
 from mailserver.net.self_signed import certificate_in
 from mailserver.net.smtp_access import Access
-from mailserver.net.threads import DiskThreads
+from mailserver.net.threads import Threads
 from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.pop3 import replies as pop3_replies
@@ -81,7 +81,7 @@ class _Parts:
     users: UsersFile
     store: FileStore
     tls: ServerTls
-    threads: DiskThreads
+    threads: Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,13 @@ class _Smtp:
         commit = GroupCommit(parts.store)
         new_id = MessageIds(secrets.token_hex(6))
         reception = Reception(
-            policy(chosen), parts.users, parts.store, commit.append, time.time, new_id
+            policy(chosen),
+            parts.users,
+            parts.store,
+            commit.append,
+            time.time,
+            new_id,
+            trust(chosen),
         )
         allowed = chosen.limits
         limits = Limits(
@@ -194,6 +200,23 @@ class _Pop3:
         )
 
 
+def trust(chosen: Settings) -> Trust | None:
+    """Who looks into where mail comes from; needs a running event loop."""
+    asked = chosen.trust
+    if asked.sender_checks == "off":
+        return None
+    # dnspython takes memory and time to load: only those pay who ask for it
+    from mailserver.net.dns import Dns
+    from mailserver.net.sender_dns import SenderDns
+    from mailserver.trust.checks import Checks, Rules
+
+    rules = Rules(
+        chosen.listening.domains, asked.sender_checks == "reject", asked.sender_check_timeout
+    )
+    resolver = SenderDns(Dns(asked.nameservers))
+    return Checks(rules, resolver, Threads("signatures", 2), time.time)
+
+
 def policy(chosen: Settings) -> Policy:
     """What mail is taken."""
     delivery = chosen.delivery
@@ -254,7 +277,7 @@ def _main(command: str, what: str, protocol: _Protocol) -> int:
 
     def work(number: int, waited_for: int | None) -> int:
         listeners = lambda: _listeners(  # noqa: E731
-            _Parts(chosen, users, store, tls, DiskThreads()), protocol, ports
+            _Parts(chosen, users, store, tls, Threads("disk", 8)), protocol, ports
         )
         sockets = [of_workers[number] for of_workers in bound]
         uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout))

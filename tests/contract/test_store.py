@@ -97,6 +97,17 @@ def test_any_lines_come_back(
         assert contents(backend.store, "bob") == sent
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=list(CONTENTS))
+def test_what_is_staged_can_be_read(store: MailStore, content: bytes, piece: int) -> None:
+    staging = post.staged(store, content, piece)
+    message = staging.finish()
+    head = message.header_block.replace(b"\n", b"\r\n")
+    for _ in range(2):
+        assert head + b"".join(message.body.read()) == content
+    staging.discard()
+
+
 def test_header_and_body_are_told_apart(store: MailStore) -> None:
     message = post.staged(store, b"Subject: tea\r\nTo: bob\r\n\r\nAt five.\r\n").finish()
     assert message.header is not None

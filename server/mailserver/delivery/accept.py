@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
 
 from mailserver.accounts.base import Accounts
 from mailserver.delivery.addressing import AddressBook, Addresses
 from mailserver.delivery.throttle import Throttle
 from mailserver.message import header, submission, trace
 from mailserver.message.envelope import Client, Envelope
-from mailserver.message.header import Header
+from mailserver.message.header import Header, read_header
+from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox
@@ -37,6 +40,13 @@ class Policy:
     """In a minute, from one who has logged in; None: any number."""
 
 
+class Trust(Protocol):
+    """Looks into who a message is from."""
+
+    async def judge(self, envelope: Envelope, message: StagedMessage) -> Judgement:
+        """Takes a bounded time, and raises nothing that has to do with the message."""
+
+
 class Reception:
     """Decides about senders, recipients and messages, and has the good ones stored."""
 
@@ -48,8 +58,10 @@ class Reception:
         append: Append,
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        trust: Trust | None = None,
     ) -> None:
-        """`append` stores one message durably; `new_id` gives a name no message had before."""
+        """`append` stores one message durably; `new_id` gives a name no message had before; `trust`
+        judges mail of those who have not logged in."""
         self._policy = policy
         self._of_address = Throttle(policy.messages_a_minute, clock)
         self._of_user = Throttle(policy.messages_of_user, clock)
@@ -58,6 +70,7 @@ class Reception:
         self._append = append
         self._clock = clock
         self._new_id = new_id
+        self._trust = trust
 
     def sender(self, envelope: Envelope) -> Verdict:
         """May this transaction begin?"""
@@ -95,7 +108,16 @@ class Reception:
         fault = self._fault(found)
         if fault is not None:  # a Verdict, and as such never true
             return fault, message_id
-        deposit = self._address(envelope, message, found, message_id)
+        above = b""
+        if self._trust is not None and not envelope.client.user:
+            judgement = await self._trust.judge(envelope, message)
+            if not judgement.verdict:
+                return judgement.verdict, message_id
+            above = judgement.fields
+            if judgement.header_block != message.header_block:
+                message = replace(message, header_block=judgement.header_block)
+                found = replace(read_header(message.header_block), separated=found.separated)
+        deposit = self._address(envelope, message, found, message_id, above)
         if not deposit:  # all accounts vanished since RCPT
             return Verdict(Kind.NO_SUCH_USER), message_id
         return await self._append(deposit), message_id
@@ -130,13 +152,19 @@ class Reception:
         return None
 
     def _address(
-        self, envelope: Envelope, message: StagedMessage, found: Header, message_id: str
+        self,
+        envelope: Envelope,
+        message: StagedMessage,
+        found: Header,
+        message_id: str,
+        above: bytes,
     ) -> Deposit:
-        """A copy for each recipient, with the lines that final delivery adds (RFC 5321 4.4)."""
+        """A copy for each recipient, with the lines that final delivery adds (RFC 5321 4.4), among
+        them `above`, over the trace line."""
         at = trace.stamp(int(self._clock()))
         sender = str(envelope.reverse_path)
         from_line = trace.from_line(sender, at)
-        return_path = trace.return_path(sender)
+        above = trace.return_path(sender) + above
         own_name = self._policy.addresses.domains[0]
         block = message.header_block
         if envelope.client.user:
@@ -146,7 +174,7 @@ class Reception:
             Delivery(
                 user,
                 from_line,
-                return_path + trace.received(envelope, own_name, message_id, recipient, at) + block,
+                above + trace.received(envelope, own_name, message_id, recipient, at) + block,
                 message.body,
             )
             for user, recipient in self._users(envelope.forward_paths).items()

@@ -17,6 +17,7 @@ class Kind(Enum):
     NOT_YOUR_ADDRESS = auto()
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()
+    NOT_AUTHENTIC = auto()
     DISK_FULL = auto()
     MAILBOX_BUSY = auto()
     MAILBOX_FULL = auto()

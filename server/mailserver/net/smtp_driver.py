@@ -55,6 +55,7 @@ _REPLY = {
     Kind.NOT_YOUR_ADDRESS: replies.NOT_YOUR_ADDRESS,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
+    Kind.NOT_AUTHENTIC: replies.NOT_AUTHENTIC,
     Kind.DISK_FULL: replies.DISK_FULL,
     Kind.MAILBOX_BUSY: replies.MAILBOX_BUSY,
     Kind.MAILBOX_FULL: replies.MAILBOX_FULL,

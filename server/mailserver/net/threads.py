@@ -9,8 +9,6 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-_THREADS = 8
-
 
 class InThread(Protocol):
     """Runs a call that may block somewhere else than in the event loop."""
@@ -18,11 +16,11 @@ class InThread(Protocol):
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]: ...
 
 
-class DiskThreads:
+class Threads:
     """See InThread: a small pool, for use inside a running event loop."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="disk")
+    def __init__(self, purpose: str, number: int) -> None:
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix=purpose)
         self._loop = asyncio.get_running_loop()
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:

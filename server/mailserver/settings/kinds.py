@@ -188,12 +188,26 @@ def _network(value: object) -> Network:
         raise Unfit(str(error)) from None
 
 
+def _nameserver(value: object) -> str:
+    address, mark, port = _printable(value).partition("#")
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+    if mark and not _is_number(_number(port), 1, 65535):
+        raise Unfit
+    return str(value)
+
+
 PORT = Kind(f'a number from 0 to 65535, 0: any free one; or "{OFF}"', "PORT", _port, _number)
 FLAG = Kind("true or false", "true|false", _flag, _flag_of)
 ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", _printable, str)
 DOMAINS = listed(_domain, 'such as "example.org"', "domain names", "NAME")
 NETWORKS = listed(
     _network, 'such as "192.0.2.1" or "10.0.0.0/8"', "addresses or networks", "NETWORK"
+)
+NAMESERVERS = listed(
+    _nameserver, 'such as "192.0.2.53" or "192.0.2.53#5353"', "IP addresses", "ADDRESS"
 )
 PATH = Kind("the name of a file, from the data folder on, in quotes", "FILE", _printable, str)
 USER = Kind("the name of a user or an alias, in quotes", "NAME", _user, str)

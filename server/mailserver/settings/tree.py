@@ -176,6 +176,34 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Whether mail comes from where it says"""
+
+    sender_checks: str = setting(
+        kinds.choice("off", "mark", "reject"),
+        "off",
+        "Whether mail of clients that have not logged in is looked into by SPF, DKIM and DMARC: "
+        "not at all; the results are written into it (Authentication-Results); and what the domain "
+        "in From asks to refuse gets 550.",
+        SMTP,
+    )
+    sender_check_timeout: int = setting(
+        kinds.whole(1, 60, "SECONDS"),
+        10,
+        "Seconds that these checks of a message may take; what is not known by then is temperror, "
+        "and nothing is refused for it.",
+        SMTP,
+    )
+    nameservers: tuple[str, ...] = setting(
+        kinds.NAMESERVERS,
+        [],
+        "DNS servers to ask; none: those of this machine's /etc/resolv.conf.",
+        SMTP,
+        option="--nameserver",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What clients may ask for."""
 
@@ -323,6 +351,7 @@ class Settings:
     ports: Ports = Ports()
     access: Access = Access()
     delivery: Delivery = Delivery()
+    trust: Trust = Trust()
     limits: Limits = Limits()
     times: Times = Times()
     check: bool = False
@@ -334,6 +363,7 @@ GROUPS: dict[str, type] = {
     "ports": Ports,
     "access": Access,
     "delivery": Delivery,
+    "trust": Trust,
     "limits": Limits,
     "times": Times,
 }

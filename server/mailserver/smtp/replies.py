@@ -167,6 +167,7 @@ NUL_OCTET = Reply(550, "5.6.0", "The message has a NUL octet")
 TOO_BIG = Reply(552, "5.3.4", "The message is over the size limit")
 HEADER_TOO_BIG = Reply(552, "5.6.0", "The header is over the limit")
 SUBJECT_TOO_LONG = Reply(554, "5.6.0", "The subject is too long")
+NOT_AUTHENTIC = Reply(550, "5.7.26", "The message is not from the domain in its From")
 SENDER_NOT_ASCII = Reply(550, "5.6.7", "A sender beyond ASCII needs the parameter SMTPUTF8")
 RECIPIENT_NOT_ASCII = Reply(
     553, "5.6.7", "A recipient beyond ASCII needs the parameter SMTPUTF8 at MAIL"

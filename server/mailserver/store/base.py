@@ -28,6 +28,9 @@ class Body(Protocol):
     def octets(self) -> int:
         """Its size as it is sent, line ends CRLF."""
 
+    def read(self) -> Iterator[bytes]:
+        """The body as it is sent, in pieces; may be called any number of times. Raises OSError."""
+
 
 class Staging(Protocol):
     """One message on its way in."""

@@ -23,6 +23,9 @@ class MemoryBody:
     def octets(self) -> int:
         return len(self.content)
 
+    def read(self) -> Iterator[bytes]:
+        yield self.content
+
 
 @dataclass(frozen=True, slots=True)
 class _Message:

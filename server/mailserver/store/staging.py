@@ -16,7 +16,7 @@ from typing import BinaryIO
 from mailserver.message import header
 from mailserver.message.header import Header, read_header
 from mailserver.store.base import StagedMessage
-from mailserver.store.mbox import Quoter
+from mailserver.store.mbox import ContentReader, Quoter
 
 MEMORY_OCTETS = 256 * 1024
 """Of one message; more goes to a file."""
@@ -64,6 +64,13 @@ class FileBody:
                 offset += len(chunk)
                 yield chunk
         yield from self.memory
+
+    def read(self) -> Iterator[bytes]:
+        """The body as it came: CRLF line ends, quoting undone."""
+        reader = ContentReader()
+        for chunk in self.chunks():
+            yield reader.read(chunk)
+        yield reader.end()
 
     def __del__(self) -> None:
         if self.file is not None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.M)
 _SPACES = re.compile(rb"[ \t]{2,}|\t")
 _LINES_AT_ONCE = 4096
 
@@ -17,13 +17,15 @@ _LINES_AT_ONCE = 4096
 class Field:
     """One field of a header block."""
 
-    __slots__ = ("name", "raw")
+    __slots__ = ("name", "raw", "start")
 
-    def __init__(self, name: bytes, raw: bytes) -> None:
+    def __init__(self, name: bytes, raw: bytes, start: int = 0) -> None:
         self.name = name
         """In lower case."""
         self.raw = raw
         """As it stands there, LF line ends."""
+        self.start = start
+        """Its offset in the block."""
 
     @property
     def value(self) -> bytes:
@@ -33,7 +35,9 @@ class Field:
 
 def fields_of(header_block: bytes) -> list[Field]:
     """The fields of a block with LF line ends; what is none is left out."""
-    return [Field(found[1].lower(), found[0]) for found in _FIELD.finditer(header_block)]
+    return [
+        Field(found[1].lower(), found[0], found.start()) for found in _FIELD.finditer(header_block)
+    ]
 
 
 def canonical_field(field: Field, form: str) -> bytes:

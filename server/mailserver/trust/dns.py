@@ -30,6 +30,9 @@ class Resolver(Protocol):
     async def names(self, address: Address) -> tuple[str, ...]:
         """PTR. Raises DnsTrouble."""
 
+    async def exists(self, name: str) -> bool:
+        """The name, or one below it, has a record of any kind (RFC 8020). Raises DnsTrouble."""
+
 
 def is_askable(name: str) -> bool:
     """A name the DNS can have (RFC 1035 2.3.4): labels of 1 to 63 octets, 253 together; one dot

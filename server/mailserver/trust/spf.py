@@ -57,17 +57,26 @@ class _PermError(Exception):
 class Question:
     """Who says what of whom."""
 
-    address: Address
+    address: Address | None
+    """None: not known; then there is no result."""
     sender: str
     """The mailbox in the reverse-path; when that is null, postmaster@ and the HELO name (2.4)."""
     helo: str
     receiver: str = "unknown"
     """This server's name, for %{r}."""
 
+    @property
+    def domain(self) -> str:
+        """The one that answers for the sender."""
+        return self.sender.rpartition("@")[2].lower().rstrip(".")
+
 
 def question(client: str, reverse_path: str, helo: str, receiver: str = "unknown") -> Question:
     """From what SMTP knows; `client` is an IP address, `reverse_path` may be empty."""
-    address = ip_address(client.partition("%")[0])
+    try:
+        address: Address | None = ip_address(client.partition("%")[0])
+    except ValueError:
+        address = None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     local_part, _, domain = reverse_path.rpartition("@")
@@ -85,10 +94,10 @@ def _ascii(domain: str) -> str:
 
 async def check(asked: Question, resolver: Resolver, now: Callable[[], float]) -> Outcome:
     """check_host() of 4. Raises nothing but what the resolver raises beside DnsTrouble."""
-    evaluation = _Evaluation(asked, resolver, now)
     domain = asked.sender.rpartition("@")[2]
-    if not _is_domain(domain):
+    if asked.address is None or not _is_domain(domain):
         return Outcome(Result.NONE)
+    evaluation = _Evaluation(asked, asked.address, resolver, now)
     try:
         return await evaluation.check_host(domain, explain=True)
     except DnsTrouble:
@@ -105,8 +114,11 @@ def _is_domain(name: str) -> bool:
 class _Evaluation:
     """One check, through all records that it leads to."""
 
-    def __init__(self, asked: Question, resolver: Resolver, now: Callable[[], float]) -> None:
+    def __init__(
+        self, asked: Question, address: Address, resolver: Resolver, now: Callable[[], float]
+    ) -> None:
         self._asked = asked
+        self._address = address
         self._resolver = resolver
         self._now = now
         self._lookups = 0
@@ -142,7 +154,7 @@ class _Evaluation:
         return parse(records[0]) if records else None
 
     async def _matches(self, directive: Directive, domain: str) -> bool:
-        address = self._asked.address
+        address = self._address
         if directive.mechanism == "all":
             return True
         if directive.network is not None:
@@ -173,7 +185,7 @@ class _Evaluation:
         return result is Result.PASS
 
     def _is_among(self, addresses: tuple[Address, ...], directive: Directive) -> bool:
-        asked = self._asked.address
+        asked = self._address
         prefix = directive.prefix4 if asked.version == 4 else directive.prefix6
         return any(
             asked in ip_network((address, prefix), strict=False)
@@ -196,7 +208,7 @@ class _Evaluation:
 
     async def _look_back(self) -> AsyncIterator[str]:
         """Trouble is no name."""
-        address = self._asked.address
+        address = self._address
         try:
             names = self._noted(await self._resolver.names(address))
         except DnsTrouble:
@@ -233,12 +245,12 @@ class _Evaluation:
             "l": local_part,
             "o": sender_domain,
             "d": domain,
-            "i": _dotted(asked.address),
+            "i": _dotted(self._address),
             "h": asked.helo,
-            "c": str(asked.address),
+            "c": str(self._address),
             "r": asked.receiver,
             "t": str(int(self._now())),
-            "v": "in-addr" if asked.address.version == 4 else "ip6",
+            "v": "in-addr" if self._address.version == 4 else "ip6",
         }
         if "p" in spf_macros.letters(text):
             values["p"] = _best_name(await self._validated_names(), domain.lower())
@@ -247,7 +259,7 @@ class _Evaluation:
     async def _addresses(self, name: str, version: int = 0) -> tuple[Address, ...]:
         if not is_askable(name):
             return ()
-        version = version or self._asked.address.version
+        version = version or self._address.version
         return self._noted(await self._resolver.addresses(name, version))
 
     async def _exchangers(self, name: str) -> tuple[str, ...]:

@@ -10,10 +10,7 @@ _PART = re.compile(
     r"%\{([slodiphcrtvSLODIPHCRTV])([0-9]*)([rR]?)([-.+,/_=]*)\}|%([%_-])|([!-$&-~]+)"
 )
 _PLAIN = {"%": "%", "_": " ", "-": "%20"}
-_TOP_LABEL = re.compile(
-    r"(?:.*\.)(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?",
-    re.DOTALL,
-)
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _ONLY_IN_EXPLANATIONS = set("crt")
 _NAME_LIMIT = 253
 """Octets of a domain name (7.3)."""
@@ -86,9 +83,15 @@ def domain_spec(text: str) -> Text:
         raise MacroFault("a domain is missing")
     end = text.rpartition("%{")[2]
     ends_in_macro = isinstance(parts[-1], Macro) or end[-2:-1] == "%"
-    if not ends_in_macro and not _TOP_LABEL.fullmatch(text):
+    if not ends_in_macro and not _ends_in_top_label(text):
         raise MacroFault("no domain name")
     return parts
+
+
+def _ends_in_top_label(text: str) -> bool:
+    """domain-end of 7.1: a dot, and a label that is no number; a dot behind it is allowed."""
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    return bool(dot and _LABEL.fullmatch(label)) and not label.isdigit()
 
 
 def letters(text: Text) -> set[str]:

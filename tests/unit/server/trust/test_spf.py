@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -160,3 +162,24 @@ def test_the_names_of_a_client_are_asked_for_once() -> None:
     asked = spf.question("192.0.2.1", "a@example.org", "mail.example.org")
     assert asyncio.run(spf.check(asked, zone, lambda: 0.0)).result is Result.FAIL
     assert len(zone.asked) == 1 + 1 + spf.NAME_LIMIT + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:." + "a" * 60_000 + "!",
+        "a:" + "a." * 30_000 + "!",
+        "a:" + "%{d}" * 15_000 + "!",
+        "a:" + "/a" * 30_000 + "/!",
+        "a" * 60_000,
+        "a=" * 30_000,
+        " " * 60_000 + "!",
+        "mx//" + "1" * 60_000,
+        "ip6:" + ":" * 60_000,
+    ],
+)
+def test_a_long_record_is_read_in_linear_time(text: str) -> None:
+    before = time.process_time()
+    with suppress(RecordFault):
+        parse(b"v=spf1 " + text.encode())
+    assert time.process_time() - before < 0.5

@@ -34,6 +34,10 @@ class Zone:
     async def names(self, address: Address) -> tuple[str, ...]:
         return tuple(self._find(address.reverse_pointer, "PTR"))
 
+    async def exists(self, name: str) -> bool:
+        self.asked.append((name, "ANY"))
+        return any(one == name or one.endswith(f".{name}") for one in self._data)
+
     def _find(self, name: str, kind: str, aliases: int = 0) -> list[Any]:
         self.asked.append((name, kind))
         records = self._data.get(name.lower().rstrip("."), [])
