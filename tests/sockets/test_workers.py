@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import smtplib
@@ -76,6 +77,24 @@ def test_all_append_to_one_mailbox(mail: Mail) -> None:
             for message in mail.messages(user)
         )
         assert found == [n for n in numbers if n % 3 == 0 or n % 2 == place]
+
+
+def test_guesses_are_counted_together(mail: Mail) -> None:
+    """By all workers of both servers: ten, wherever they were made."""
+    user = mail.new_user()
+    right, wrong = (base64.b64encode(f"\0{user}\0{word}".encode()) for word in ("secret", "guess"))
+    answers = []
+    for number in range(24):
+        if number % 3:
+            with mail.raw_smtp(b"EHLO client") as raw:
+                answers.append(raw.ask(b"AUTH PLAIN " + wrong)[:3])
+        else:
+            with mail.raw_pop3() as raw:
+                answers.append(raw.ask(b"AUTH PLAIN " + wrong)[:12])
+    looked_at = (b"535", b"-ERR [AUTH] ")
+    assert [answer in looked_at for answer in answers] == [True] * 10 + [False] * 14
+    with mail.raw_smtp(b"EHLO client") as raw:
+        assert raw.ask(b"AUTH PLAIN " + right).startswith(b"454 ")
 
 
 def test_the_port_is_not_shared_with_another_server(mail: Mail, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from mailserver.accounts.base import CheckResult, ScramKeys
 from mailserver.accounts.checking import Checking, TooBusy
 from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, prepared, scram_keys
-from mailserver.accounts.slowdown import Failures, SlowDown
+from mailserver.accounts.shared_rows import SharedFile
+from mailserver.accounts.slowdown import TABLES, Failures, SlowDown
 from mailserver.accounts.threads import HashingThreads, InThread
 from mailserver.accounts.users_list import UsersList, parse
 from mailserver.wire.peer import network_of
@@ -30,6 +31,7 @@ FILE_NAMES = ("users.txt", "user.txt")
 FILE_LIMIT = 16 * 1024 * 1024
 """Octets; a bigger file is no list of users."""
 SECRET = "secret"
+FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
 _BUSY_SECONDS = 2.0
@@ -53,14 +55,13 @@ class UsersFile:
     ) -> None:
         """Reads the file in the data folder; raises AccountsUnusable when there is none, OSError
         when the folder cannot be written. What takes long goes through `in_thread`; `clock` in
-        seconds."""
+        seconds, the same for all processes of this machine."""
         self._path = find_file(data)
         self._name = str(self._path)  # looking at the file by its name is twice as fast
         self._version: Version | None = None
         self._users = UsersList()
         self._in_thread = in_thread or HashingThreads()
         self._checking = Checking(self._in_thread, clock)
-        self._slow_down = SlowDown(allowed, clock)
         self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
         try:
             found = os.stat(self._path)
@@ -69,7 +70,8 @@ class UsersFile:
             raise AccountsUnusable(f"{self._path}: {error.strerror}") from None
         if found.st_mode & 0o077:
             log.warning("%s can be read by others; chmod 600 keeps it from them", self._path)
-        self._secret = _secret(data)
+        self._secret, failures = _own_files(data)
+        self._slow_down = SlowDown(allowed, clock, failures)
 
     def find(self, local_part: str) -> str | None:
         """See `base.Accounts`. Mail for postmaster, whom every server has (RFC 5321 4.5.1), goes to
@@ -169,8 +171,9 @@ def version_of(found: os.stat_result) -> Version:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _secret(data: Path) -> bytes:
-    """Made once in a data folder: all servers over it have to give the same false salts."""
+def _own_files(data: Path) -> tuple[bytes, SharedFile]:
+    """A secret, made once in a data folder: all servers over it have to give the same false salts;
+    and what they count together."""
     parent = durable.open_folder(os.fspath(data))
     try:
         own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
@@ -180,6 +183,7 @@ def _secret(data: Path) -> bytes:
     try:
         if not path.exists():
             durable.create_once(SECRET, own, [secrets.token_bytes(32)])
-        return path.read_bytes()
+        secret = path.read_bytes()
+        return secret, SharedFile(FAILURES, own, TABLES, secret)
     finally:
         os.close(own)

@@ -85,9 +85,9 @@ class Access:
     auth_failures: int = setting(
         kinds.whole(1, 10_000),
         10,
-        "Wrong passwords in ten minutes from one address, of IPv6 one /64, for one user, to one "
-        "worker; then one more each time that a part of the ten minutes has passed, the others are "
-        "told to wait. The user is not held up at other addresses.",
+        "Wrong passwords in ten minutes from one address, of IPv6 one /64, for one user; then one "
+        "more each time that a part of the ten minutes has passed, the others are told to wait. "
+        "Both servers and all workers count together. The user is not held up at other addresses.",
     )
     auth_failures_per_address: int = setting(
         kinds.whole(1, 1_000_000),
