@@ -31,6 +31,10 @@ def main() -> int:
     with setup.cleanup:
         if words.verb:
             return run(words, setup)
+        if not words.plain and _has_full_screen():
+            from mailapp.screen.run import run as run_screen  # prompt_toolkit, only where needed
+
+            return run_screen(setup)
         terminal = standard_terminal()
         try:
             status = LineMode(
@@ -41,6 +45,12 @@ def main() -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a quiet end
             return exits.IO
         return status
+
+
+def _has_full_screen() -> bool:
+    """Both ends are a terminal, and one that can do more than lines."""
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", ""}
 
 
 def _fail(text: str, status: int) -> int:

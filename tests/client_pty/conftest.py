@@ -142,7 +142,7 @@ Terminal = Callable[[], "pexpect.spawn[str]"]
 
 @pytest.fixture
 def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal]:
-    """Run the client in a terminal of 80x24."""
+    """Run the line mode in a terminal of 80x24."""
     running: list[pexpect.spawn[str]] = []
 
     def run() -> pexpect.spawn[str]:
@@ -150,7 +150,7 @@ def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal
         running.append(
             pexpect.spawn(
                 CLIENT[0],
-                [CLIENT[1], *arguments],
+                [CLIENT[1], "--plain", *arguments],
                 encoding="utf-8",
                 timeout=20,
                 dimensions=(24, 80),

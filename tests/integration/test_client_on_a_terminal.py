@@ -1,4 +1,4 @@
-"""`docker compose run client` as a person runs it: with a terminal."""
+"""`docker compose run client` as a person runs it: with a terminal, in lines and full screen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 import pexpect
+from tests.client_pty.face import Face
 
 if TYPE_CHECKING:
     from .conftest import MailSystem
 
 CONTROL = {chr(code) for code in (*range(32), *range(127, 160))} - set("\r\n\t\b")
+
+
+def run_client(mail_system: MailSystem) -> list[str]:
+    run = f"docker compose -p {mail_system.project} run --rm client"
+    return [*run.split(), "mailclient", "mailserver", "25", "110"]
 
 
 def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None:
@@ -21,7 +27,7 @@ def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None
         server.sendmail("bob@mailserver", ["alice@mailserver"], text)
     screen = pexpect.spawn(
         "docker",
-        f"compose -p {mail_system.project} run --rm client mailclient mailserver 25 110".split(),
+        [*run_client(mail_system)[1:], "--plain"],
         cwd=str(CHECKOUT),
         env={**os.environ, **dict.fromkeys(PORTS, "0"), "MAIL_TAG": TAG, "TERM": "xterm"},
         timeout=60,
@@ -46,3 +52,24 @@ def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None
     screen.expect(pexpect.EOF)
     screen.close()
     assert screen.exitstatus == 0
+
+
+def test_the_full_screen_in_the_container(mail_system: MailSystem) -> None:
+    from .conftest import CHECKOUT, PORTS, TAG
+
+    with mail_system.smtp() as server:
+        text = "Subject: to the screen\r\n\r\nx\r\n"
+        server.sendmail("bob@mailserver", ["alice@mailserver"], text)
+    client = Face(
+        run_client(mail_system),
+        {**os.environ, **dict.fromkeys(PORTS, "0"), "MAIL_TAG": TAG, "TERM": "xterm"},
+        folder=str(CHECKOUT),
+        patience_seconds=60,
+    )
+    client.waits_for("User name:")
+    client.types("alice", "Enter", "wonderland", "Enter")
+    client.waits_for("Manage Mail", "Send Mail", "Quit", "Welcome, alice")
+    client.types("1")
+    client.waits_for("to the screen")
+    client.types("q", "q")
+    assert client.ends() == 0

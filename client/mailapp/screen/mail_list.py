@@ -1,0 +1,207 @@
+"""The list of messages. It knows the lines near what is shown, and says which it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mailapp.render import counted, octets
+from mailapp.screen import list_line
+from mailapp.screen.base import Ask, Prompt, Say, Screen, Step
+from mailapp.screen.keys import Key, moved, top_for
+from mailapp.screen.paint import Row, Size, View, line
+from mailapp.screen.wishes import CheckMail, Commit, Leave, Lines, Listing, Load, Read
+from mailapp.summary import READ, Summary
+
+KEPT_LINES = 2000
+MAX_LOAD = 200
+
+
+@dataclass(frozen=True)
+class MailList(Screen):
+    """The messages in their order; `at` is a place in it, not a number."""
+
+    user: str
+    listing: Listing
+    order: range | tuple[int, ...]
+    at: int
+    top: int = 0
+    marked: frozenset[int] = frozenset()
+    lines: Mapping[int, Summary] = field(default_factory=dict, repr=False)
+    is_stalled: bool = False  # fetching failed: not again before the next key
+
+    hints = (
+        ("Enter", "read"),
+        ("d", "delete"),
+        ("u", "undelete"),
+        ("$", "commit"),
+        ("c", "check mail"),
+        ("?", "keys"),
+        ("q", "back"),
+    )
+    more_keys = (
+        ("j k arrows", "next, previous"),
+        ("Space b PgDn PgUp", "a page on, back"),
+        ("g G Home End", "first, last"),
+        ("Tab", "next unread"),
+        ("1…9", "go to the message with this number"),
+    )
+
+    @classmethod
+    def of(cls, user: str, listing: Listing) -> MailList:
+        """All messages, the cursor on the newest."""
+        order = range(1, listing.count + 1)
+        return cls(user, listing, order, max(0, listing.count - 1), marked=listing.marked)
+
+    def title(self) -> tuple[str, str]:
+        """How many there are."""
+        words = [counted(self.listing.count, "message"), octets(self.listing.octets)]
+        words += [f"{len(self.marked):,} marked"] if self.marked else []
+        return f"Mail of {self.user}", ", ".join(words)
+
+    @property
+    def here(self) -> int:
+        """The number of the message under the cursor; 0 where there is none."""
+        return self.order[self.at] if self.order else 0
+
+    # What is shown
+
+    def view(self, size: Size) -> View:
+        """The column heads and a page of lines."""
+        page = self._page(size)
+        layout = list_line.layout(size.columns, self.listing.count)
+        top = top_for(self.at, self.top, len(self.order), page)
+        rows: list[Row] = [line(layout.heads(), size.columns, "heads")]
+        for place in range(top, min(top + page, len(self.order))):
+            number = self.order[place]
+            rows.append(self._row(number, place == self.at, layout, size.columns))
+        if not self.order:
+            rows.append(line("  There is no mail.", size.columns))
+        return View(rows, (self.at - top + 1, 0))
+
+    def _row(self, number: int, is_here: bool, layout: list_line.Layout, columns: int) -> Row:
+        summary = self.lines.get(number)
+        is_marked = number in self.marked
+        text = layout.text(number, summary, is_here, is_marked)
+        style = "selected" if is_here else "marked" if is_marked else ""
+        if not style and summary and summary.status != READ:
+            style = summary.status
+        return line(text, columns, style)
+
+    def _page(self, size: Size) -> int:
+        return max(1, size.rows - 1)
+
+    def lacks(self, size: Size) -> Load | None:
+        """The lines that have to be fetched for this page, and then for those around it."""
+        page = self._page(size)
+        top = top_for(self.at, self.top, len(self.order), page)
+        if self.is_stalled:
+            return None
+        for start, stop in ((top, top + page), (top - page, top + 2 * page)):
+            numbers = self.order[max(0, start) : stop]
+            missing = [number for number in numbers if number not in self.lines]
+            if missing:
+                return Load(self.listing.epoch, tuple(missing[:MAX_LOAD]))
+        return None
+
+    # What comes in
+
+    def with_lines(self, news: Lines) -> MailList:
+        """Lines of this epoch; when there are too many, those far away are forgotten."""
+        if news.epoch != self.listing.epoch:
+            return self
+        kept = self.lines if len(self.lines) < KEPT_LINES else {}
+        return replace(self, lines={**kept, **{one.number: one for one in news.summaries}})
+
+    def with_listing(self, listing: Listing) -> MailList:
+        """The mailbox as it is now; the cursor stays where it was, as far as that goes."""
+        fresh = MailList.of(self.user, listing)
+        was_last = self.at >= len(self.order) - 1
+        at = fresh.at if was_last else min(self.at, fresh.at)
+        return replace(fresh, at=at, top=self.top)
+
+    def with_status(self, number: int, status: str) -> MailList:
+        """A message was read, or answered."""
+        if number not in self.lines:
+            return self
+        return replace(
+            self, lines={**self.lines, number: replace(self.lines[number], status=status)}
+        )
+
+    # Keys
+
+    def press(self, key: Key, size: Size) -> Step:
+        """Movements, marks, and what the bottom row says."""
+        screen = replace(self, is_stalled=False)
+        page = self._page(size)
+        to = moved(key, self.at, len(self.order), page)
+        if to is not None:
+            return screen.to(to, size), None
+        return screen._act(key, size)
+
+    def to(self, at: int, size: Size) -> MailList:
+        """The cursor there."""
+        at = max(0, at)
+        return replace(self, at=at, top=top_for(at, self.top, len(self.order), self._page(size)))
+
+    def _act(self, key: Key, size: Size) -> Step:
+        match key.name:
+            case "q" | "left" | "h" | "escape":
+                return self, self._leave()
+            case "c":
+                return self, CheckMail(self.marked)
+            case "$":
+                return self, self._commit()
+            case "c-i":
+                return self._to_unread(size)
+            case name if name.isdigit() and name != "0":
+                return self, Prompt("number", "Message number: ", name)
+        return self._act_on_message(key, size) if self.order else (self, None)
+
+    def _act_on_message(self, key: Key, size: Size) -> Step:
+        match key.name:
+            case "c-m" | "l" | "right":
+                return self, self.read(self.here)
+            case "d" | "delete":
+                marked = replace(self, marked=self.marked | {self.here})
+                return marked.to(min(self.at + 1, len(self.order) - 1), size), None
+            case "u":
+                if self.here not in self.marked:
+                    return self, Say("This message is not marked.")
+                return replace(self, marked=self.marked - {self.here}), None
+        return self, None
+
+    def read(self, number: int) -> Read:
+        """The wish to see it."""
+        known = self.lines.get(number)
+        return Read(number, known.unique_id if known else "")
+
+    def _to_unread(self, size: Size) -> Step:
+        """Among the lines that are known: those further away are not fetched for this."""
+        count = len(self.order)
+        for step in range(1, count + 1):
+            place = (self.at + step) % count
+            summary = self.lines.get(self.order[place])
+            if summary and summary.status in {"new", "old"}:
+                return self.to(place, size), None
+        return self, Say("No unread message near.")
+
+    def _leave(self) -> Ask | Leave:
+        if not self.marked:
+            return Leave(frozenset())
+        text = f"Delete {counted(len(self.marked), 'marked message')}?"
+        choices = (("y", "delete", Leave(self.marked)), ("n", "keep all", Leave(frozenset())))
+        return Ask(text, choices)
+
+    def _commit(self) -> Ask | Say:
+        if not self.marked:
+            return Say("No message is marked: d marks one.")
+        text = f"Delete {counted(len(self.marked), 'message')} now?"
+        return Ask(text, (("y", "delete", Commit(self.marked)),))
+
+    def answer(self, name: str, text: str, size: Size) -> Step:
+        """The number of a message to go to."""
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        if number not in self.order:
+            return self, Say(f"There is no message {text.strip() or 'without a number'} here.")
+        return self.to(self.order.index(number), size), None

@@ -1,0 +1,255 @@
+"""prompt_toolkit around the desk: keys in, rows out, one worker thread for the office."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import shlex
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.data_structures import Point
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import ALL_KEYS, Keys
+from prompt_toolkit.layout import Layout, UIContent, UIControl, Window
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import Style
+
+from mailapp.screen import wishes
+from mailapp.screen.base import Wish
+from mailapp.screen.desk import Cancel, Desk
+from mailapp.screen.keys import Key
+from mailapp.screen.office import Office
+from mailapp.screen.paint import Row, Size
+from mailapp.screen.underway import PATIENCE_SECONDS
+from mailapp.screen.wishes import Job, News
+
+ESCAPE_SECONDS = 0.05  # what follows an Escape sooner belongs to it
+REDRAW_SECONDS = 0.1  # progress is drawn no oftener
+COLOURS = Style.from_dict(
+    {
+        "title": "reverse bold",
+        "key": "reverse",
+        "hint": "",
+        "heads": "bold",
+        "selected": "reverse",
+        "marked": "ansired",
+        "new": "bold",
+        "old": "bold",
+        "answered": "ansigreen",
+        "quoted": "ansicyan",
+        "label": "bold",
+        "notice": "bold",
+        "question": "bold ansiyellow",
+        "warning": "bold ansired",
+    }
+)
+_NOT_OURS = {
+    *(Keys.CPRResponse, Keys.Vt100MouseEvent, Keys.WindowsMouseEvent, Keys.ScrollUp),
+    *(Keys.ScrollDown, Keys.SIGINT, Keys.Ignore, Keys.Any),
+}
+
+
+class Shell:
+    """One run of the full screen."""
+
+    def __init__(self, desk: Desk, office: Office, first: Wish | None = None) -> None:
+        """`first` is done at the start."""
+        self._desk = desk
+        self._office = office
+        self._first = first
+        self._worker = Worker(office)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next_draw = 0.0
+        self._app: Application[int] = Application(
+            layout=Layout(Window(_Control(self), always_hide_cursor=False)),
+            key_bindings=self._bindings(),
+            style=COLOURS,
+            include_default_pygments_style=False,
+            full_screen=True,
+            color_depth=ColorDepth.from_env() or ColorDepth.DEPTH_4_BIT,
+        )
+        self._app.ttimeoutlen = ESCAPE_SECONDS
+
+    def run(self) -> int:
+        """Until the person leaves; returns the exit status."""
+
+        def begin() -> None:
+            self._loop = asyncio.get_running_loop()
+            if self._first is not None:
+                self._serve(self._desk.begin(self._first, self._size, time.monotonic()))
+
+        try:
+            return self._app.run(pre_run=begin)
+        finally:
+            self._office.close()
+
+    @property
+    def _size(self) -> Size:
+        size = self._app.output.get_size()
+        return Size(size.columns, size.rows)
+
+    def rows(self, columns: int, rows: int) -> tuple[list[Row], Point]:
+        """What is seen now."""
+        size = Size(columns, rows)
+        view = self._desk.view(size, time.monotonic())
+        self._serve(self._desk.lacks(size, time.monotonic()))
+        made: list[Row] = [
+            [(f"class:{style}" if style else "", text) for style, text in row] for row in view.rows
+        ]
+        return made, Point(x=view.cursor[1], y=view.cursor[0])
+
+    def _bindings(self) -> KeyBindings:
+        bindings = KeyBindings()
+
+        def pressed(event: KeyPressEvent) -> None:
+            for press in event.key_sequence:
+                name = press.key.value if isinstance(press.key, Keys) else press.key
+                text = press.data if name == Keys.BracketedPaste.value else ""
+                self._press(Key(name, text))
+
+        for name in ALL_KEYS:
+            if name not in {key.value for key in _NOT_OURS}:
+                bindings.add(name, eager=True)(pressed)
+        bindings.add(Keys.Any)(pressed)
+        return bindings
+
+    def _press(self, key: Key) -> None:
+        if key.name == "c-l":
+            self._app.renderer.clear()
+            return
+        self._serve(self._desk.press(key, self._size, time.monotonic()))
+
+    def _serve(self, wanted: list[Wish]) -> None:
+        for wish in wanted:
+            match wish:
+                case wishes.Quit():
+                    self._app.exit(result=wish.status)
+                case wishes.EditOutside():
+                    self._edit(wish.text)
+                case Cancel():
+                    self._cancel()
+                case Job():
+                    self._submit(wish)
+        self._app.invalidate()
+
+    # Work
+
+    def _submit(self, job: Job) -> None:
+        assert self._loop is not None
+        loop = self._loop
+        loop.call_later(PATIENCE_SECONDS, self._app.invalidate)
+
+        def tell(done: int, everything: int) -> None:
+            if time.monotonic() >= self._next_draw or done >= everything:
+                self._next_draw = time.monotonic() + REDRAW_SECONDS
+                loop.call_soon_threadsafe(self._progress, done, everything)
+
+        def finish(news: News | BaseException) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for it
+                loop.call_soon_threadsafe(self._hear, job, news)
+
+        self._worker.submit(job, tell, finish)
+
+    def _progress(self, done: int, everything: int) -> None:
+        self._desk.progress(done, everything)
+        self._app.invalidate()
+
+    def _hear(self, job: Job, news: News | BaseException) -> None:
+        if isinstance(news, BaseException):
+            self._app.exit(exception=news)
+            return
+        self._serve(self._desk.hear(news, self._size, time.monotonic()))
+
+    def _cancel(self) -> None:
+        """What cannot be hurried is left alone: its thread ends one day, and nobody listens."""
+        if self._desk.underway is None:
+            return
+        job = self._desk.underway.job
+        if not self._office.cancel(job):
+            self._worker.retire()
+            self._worker = Worker(self._office)
+            self._hear(job, wishes.Trouble("Cancelled.", job))
+
+    # The editor
+
+    def _edit(self, text: str) -> None:
+        async def edit() -> None:
+            news = await run_in_terminal(lambda: _edited(text), in_executor=True)
+            self._serve(self._desk.hear(news, self._size, time.monotonic()))
+
+        self._app.create_background_task(edit())
+
+
+class Worker:
+    """One thread that does jobs one after another."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._is_retired = False
+        threading.Thread(target=self._work, daemon=True, name="office").start()
+
+    def submit(
+        self,
+        job: Job,
+        tell: Callable[[int, int], None],
+        finish: Callable[[News | BaseException], None],
+    ) -> None:
+        """Both are called from the thread, `finish` once; a retired worker calls neither."""
+
+        def do() -> None:
+            try:
+                news: News | BaseException = self._office.perform(job, tell)
+            except BaseException as bug:  # noqa: BLE001 - raised again where it is seen
+                news = bug
+            if not self._is_retired:
+                finish(news)
+
+        self._jobs.put(do)
+
+    def retire(self) -> None:
+        """What it still does concerns nobody."""
+        self._is_retired = True
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (do := self._jobs.get()) is not None:
+            do()
+
+
+class _Control(UIControl):
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+
+    def is_focusable(self) -> bool:
+        return True
+
+    def create_content(self, width: int, height: int) -> UIContent:
+        rows, cursor = self._shell.rows(width, height)
+        return UIContent(lambda at: list(rows[at]), len(rows), cursor)
+
+
+def _edited(text: str) -> wishes.Edited:
+    """In $VISUAL, $EDITOR or vi; an editor that fails changes nothing."""
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    descriptor, name = tempfile.mkstemp(prefix="mail-", suffix=".txt")
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = subprocess.run([*shlex.split(command), name], check=False)  # noqa: S603 - the person's own words
+        if done.returncode:
+            return wishes.Edited(None, f"The editor ended with status {done.returncode}.")
+        return wishes.Edited(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except (OSError, ValueError) as problem:
+        return wishes.Edited(None, f"The editor cannot be used: {problem}")
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""The full screen in a pseudo-terminal, with a screen model that says what a person sees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pexpect
+import pyte
+
+DEADLINE_SECONDS = 20.0
+KEYS = {"Enter": "\r", "Tab": "\t", "Esc": "\x1b", "Up": "\x1b[A", "Down": "\x1b[B"} | {
+    f"Ctrl-{letter}": chr(ord(letter) - 64) for letter in "ACDEKLUW"
+}
+
+
+class Face:
+    """One run of the client; `columns` x `rows` is its terminal."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: dict[str, str],
+        columns: int = 80,
+        rows: int = 24,
+        folder: str | None = None,
+        patience_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        self._patience = patience_seconds
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self.screen)
+        self.raw = ""
+        self.child: pexpect.spawn[str] = pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            encoding="utf-8",
+            timeout=patience_seconds,
+            cwd=folder,
+            dimensions=(rows, columns),
+            env=env,
+        )
+        self.child.delaybeforesend = None  # type: ignore[assignment]
+
+    @property
+    def rows(self) -> list[str]:
+        """What is seen, row by row."""
+        width, height = self.screen.columns, self.screen.lines
+        shown = [[self.screen.buffer[y][x].data for x in range(width)] for y in range(height)]
+        return ["".join(row).rstrip() for row in shown]
+
+    @property
+    def text(self) -> str:
+        """All rows."""
+        return "\n".join(self.rows)
+
+    def waits_for(self, *texts: str, without: str = "") -> str:
+        """Returns what is seen once all of these are."""
+        deadline = time.monotonic() + self._patience
+        while not all(text in self.text for text in texts) or (without and without in self.text):
+            assert time.monotonic() < deadline, f"no {texts} in:\n{self.text}"
+            try:
+                octets = self.child.read_nonblocking(65_536, timeout=1)
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                raise AssertionError(f"it ended; no {texts} in:\n{self.text}") from None
+            self.raw += octets
+            self._stream.feed(octets)
+        return self.text
+
+    def types(self, *keys: str) -> None:
+        """Names of KEYS, or text."""
+        for key in keys:
+            self.child.send(KEYS.get(key, key))
+
+    def ends(self) -> int:
+        """The exit status, once it is over."""
+        self.child.expect(pexpect.EOF)
+        self.child.wait()
+        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
+
+    def close(self) -> None:
+        """Whatever state it is in."""
+        self.child.close(force=True)

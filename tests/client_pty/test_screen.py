@@ -1,0 +1,201 @@
+"""The full screen in a real pseudo-terminal, against the real servers."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client_pty.face import Face
+
+Start = Callable[..., Face]
+
+
+@pytest.fixture
+def face(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> Iterator[Start]:
+    """Start the client in a terminal of this size; with a password file it signs in by itself."""
+    running: list[Face] = []
+    secret = mailserver.data / "secret"
+    secret.write_text("wonderland\n")
+
+    def start(columns: int = 80, rows: int = 24, signs_in: bool = True, **env: str) -> Face:
+        ports = [str(mailserver.smtp_port), str(mailserver.pop3_port)]
+        who = ["--user", "alice", "--password-file", str(secret)] if signs_in else []
+        settings = {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/bin:/usr/bin"}
+        command = [*client_command, *who, "127.0.0.1", *ports]
+        running.append(Face(command, settings | env, columns, rows))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+SIZES = pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (200, 60)])
+
+
+@SIZES
+def test_login_and_menu(face: Start, columns: int, rows: int) -> None:
+    client = face(columns, rows, signs_in=False)
+    client.waits_for("User name:", "Password:")
+    client.types("alice", "Enter", "wrong-secret", "Enter")
+    client.waits_for("Wrong user name")
+    assert "wrong-secret" not in client.text
+    client.types("wonderland", "Enter")
+    shown = client.waits_for("Manage Mail", "Send Mail", "Quit", "Welcome, alice")
+    assert "? keys" in shown
+    assert "wonderland" not in client.raw
+    client.types("Up", "Up")
+    client.waits_for("> 2")
+    client.types("3")
+    assert client.ends() == 0
+
+
+@SIZES
+def test_the_list_has_all_columns(mailserver: Any, face: Start, columns: int, rows: int) -> None:
+    mailserver.deliver("From: 漢字漢字漢字漢字漢字漢字漢字 <a@x>\nSubject: wide\n\nx\n".encode())
+    mailserver.deliver(b"From: e\xcc\x81ve <a@x>\nSubject: " + b"long " * 15 + b"\n\nx\n")
+    client = face(columns, rows)
+    client.waits_for("Manage Mail")
+    client.types("1")
+    shown = client.waits_for("wide", "long").split("\n")
+    heads, wide, long = shown[1:4]
+    at = heads.index("Received")
+    stamp = r"\d{4}-\d\d-\d\d : \d\d : \d\d " if columns >= 72 else r"\d\d-\d\d \d\d:\d\d "
+    assert re.match(stamp, wide[at:])
+    assert re.match(stamp, long[at:])
+    assert ">  2 N" in long
+    assert ("B" in wide) == (columns > 60)
+    assert "q back" in shown[-1] + shown[-2]
+    client.types("q", "q")
+    assert client.ends() == 0
+
+
+def test_read_mark_undo_and_delete(mailserver: Any, face: Start) -> None:
+    for number in range(1, 4):
+        mailserver.deliver(f"Subject: mail {number}\n\ntext {number}\n".encode())
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for(">  3 N", "mail 1")
+    client.types("k", "Enter")
+    client.waits_for("Message 2", "text 2", "2 of 3")
+    client.types("n")
+    client.waits_for("text 3")
+    client.types("q")
+    client.waits_for(">  3  ", "  2  ", "  1 N")
+    client.types("d", "k", "d")
+    client.waits_for("2 marked", "3  D", "2  D")
+    client.types("u")
+    client.waits_for("1 marked", "2  D")
+    client.types("q")
+    client.waits_for("Delete 1 marked message?")
+    client.types("Esc")
+    client.waits_for("Enter read", without="Delete 1")
+    client.types("$", "y")
+    client.waits_for("1 message deleted.", "2 messages")
+    client.types("q", "q")
+    assert client.ends() == 0
+    assert mailserver.count() == 2
+
+
+def test_a_message_is_written_and_sent(mailserver: Any, face: Start) -> None:
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("2")
+    client.waits_for("From:    alice@mailserver", "0/50")
+    client.types("alice", "Tab", "Tab", "Tab", "Grüße", "Tab", "Hello", "Enter", ".", "Enter")
+    client.waits_for("5/50", "Hello")
+    client.types("Ctrl-D")
+    client.waits_for('To: "alice" has no @')
+    client.types("@mailserver", "Ctrl-D")
+    client.waits_for("Send to alice@mailserver?")
+    client.types("y")
+    client.waits_for("Sent. alice@mailserver: 250")
+    client.types("1")
+    client.waits_for("Grüße")
+    client.types("Enter")
+    client.waits_for("Subject: Grüße", "Hello")
+    assert "." in client.rows
+    client.types("q", "q", "q")
+    assert client.ends() == 0
+
+
+def test_the_text_can_be_written_in_an_editor(mailserver: Any, face: Start, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nprintf "from the editor\\n" >> "$1"\n')
+    editor.chmod(0o755)
+    client = face(EDITOR=str(editor))
+    client.waits_for("Manage Mail")
+    client.types("2")
+    client.waits_for("0/50")
+    client.types("Ctrl-E")
+    client.waits_for("from the editor")
+    client.types("Ctrl-C")
+    client.waits_for("Leave this message?")
+    client.types("y")
+    client.waits_for("Manage Mail")
+    client.types("Ctrl-C")
+    assert client.ends() == 130
+
+
+def test_a_mailbox_in_use_is_offered_again(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(b"Subject: patience\n\nx\n")
+    client = face()
+    client.waits_for("Welcome, alice")
+    session = mailserver.pop3()
+    client.types("1")
+    client.waits_for("open in another session", "Try again?")
+    session.quit()
+    client.types("y")
+    client.waits_for("patience")
+    client.types("q", "q")
+    assert client.ends() == 0
+
+
+def test_nothing_of_a_message_drives_the_terminal(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(
+        "From: \x1b]0;owned\x07 <eve@x>\nSubject: \x1b[2J\u202e=?utf-8?q?=C2=9B?=\n"
+        "Content-Type: text/plain; charset=utf-8\n\n"
+        "\x1b[6n\x1b]52;c;aGk=\x07 \x9b31m\x0e end\n".encode()
+    )
+    client = face(columns=120)
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("^[[2J<U+202E>=?utf-8?q?")
+    client.types("Enter")
+    client.waits_for("^[[6n^[]52;c;aGk=^G <U+009B>31m^N end")
+    assert not {"\u202e", "\x9b", "\x0e"} & set(client.raw)
+    assert "\x1b]52" not in client.raw
+    client.types("q", "q", "q")
+    assert client.ends() == 0
+
+
+def test_no_color_has_no_colour_and_dumb_has_no_screen(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(b"Subject: grey\n\n> quoted\n")
+    client = face(NO_COLOR="1")
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("grey")
+    client.types("Enter")
+    client.waits_for("> quoted")
+    assert not re.search(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[;m]", client.raw)
+    dumb = face(TERM="dumb")
+    dumb.waits_for("Choose 1, 2 or 3:")
+    assert "\x1b" not in dumb.raw
+
+
+def test_a_killed_client_deletes_nothing(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(b"Subject: stays\n\nx\n")
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("stays")
+    client.types("d")
+    client.waits_for("1 marked")
+    client.child.kill(signal.SIGKILL)
+    client.ends()
+    assert mailserver.count() == 1
