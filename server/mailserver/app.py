@@ -36,6 +36,7 @@ from mailserver.net.threads import Threads
 from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.pop3 import replies as pop3_replies
+from mailserver.relaying import Relaying, client_tls
 from mailserver.settings import Settings
 from mailserver.smtp import replies as smtp_replies
 from mailserver.smtp.service import Limits, Service
@@ -82,6 +83,8 @@ class _Parts:
     store: FileStore
     tls: ServerTls
     threads: Threads
+    number: int
+    """Of the process, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,9 @@ class _Protocol(Protocol):
     def serve(self, parts: _Parts) -> Callable[[_Port], Serve]:
         """What leads a connection to this port."""
 
+    async def stop(self, patience: float) -> None:
+        """End, within so many seconds, what goes on besides connections."""
+
 
 class _Smtp:
     refusals = Refusals(
@@ -128,6 +134,7 @@ class _Smtp:
         chosen = parts.chosen
         commit = GroupCommit(parts.store)
         new_id = MessageIds(secrets.token_hex(6))
+        self._relaying = relaying = Relaying(chosen, parts.threads)
         reception = Reception(
             policy(chosen),
             parts.users,
@@ -136,7 +143,10 @@ class _Smtp:
             time.time,
             new_id,
             trust(chosen),
+            relaying.outbox,
         )
+        if parts.number == 0:
+            relaying.start(reception)
         allowed = chosen.limits
         limits = Limits(
             message_octets=allowed.message_limit,
@@ -165,6 +175,9 @@ class _Smtp:
             ).run()
 
         return at
+
+    async def stop(self, patience: float) -> None:
+        await self._relaying.stop(patience)
 
 
 class _Pop3:
@@ -198,6 +211,9 @@ class _Pop3:
                 stream, own_name, timeouts, access, parts.users, parts.store, parts.threads
             ).run()
         )
+
+    async def stop(self, patience: float) -> None:
+        """There is nothing else."""
 
 
 def trust(chosen: Settings) -> Trust | None:
@@ -236,6 +252,8 @@ def policy(chosen: Settings) -> Policy:
         quota,
         limits.messages_per_minute,
         limits.messages_per_user,
+        chosen.relaying.users_relay,
+        chosen.relaying.relay_from,
     )
 
 
@@ -266,21 +284,22 @@ def _main(command: str, what: str, protocol: _Protocol) -> int:
         chosen = _share(settings.read(command, what))
         users, store = _open_data(chosen)
         tls = _open_certificate(chosen)
+        client_tls(chosen)
         if chosen.check:
             logger.info("settings and data folder are good")
             return 0
         ports = [port for port in protocol.ports(chosen) if port.number is not None]
         bound = [_listen(chosen, port) for port in ports]
-    except (settings.Unusable, _CannotStart) as problem:
+    except (settings.Unusable, _CannotStart, CertificateUnusable) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
     def work(number: int, waited_for: int | None) -> int:
         listeners = lambda: _listeners(  # noqa: E731
-            _Parts(chosen, users, store, tls, Threads("disk", 8)), protocol, ports
+            _Parts(chosen, users, store, tls, Threads("disk", 8), number), protocol, ports
         )
         sockets = [of_workers[number] for of_workers in bound]
-        uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout))
+        uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout, protocol))
         return 0
 
     return workers.run(len(bound[0]), work)
@@ -291,6 +310,7 @@ async def _serve(
     sockets: list[socket.socket],
     waited_for: int | None,
     patience: float,
+    protocol: _Protocol,
 ) -> None:
     """From start to SIGTERM."""
     listeners = compose()
@@ -305,6 +325,7 @@ async def _serve(
     await stop.wait()
     logger.info("stopping")
     await asyncio.gather(*(listener.stop(patience) for listener in listeners))
+    await protocol.stop(patience)
     logger.info("stopped")
 
 

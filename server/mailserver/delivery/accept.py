@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from mailserver.accounts.base import Accounts
-from mailserver.delivery.addressing import AddressBook, Addresses
+from mailserver.delivery.addressing import AddressBook, Addresses, Network
+from mailserver.delivery.outbox import Held, Outbox
 from mailserver.delivery.throttle import Throttle
 from mailserver.message import header, submission, trace
-from mailserver.message.envelope import Client, Envelope
+from mailserver.message.envelope import (
+    Client,
+    Envelope,
+    MailParameters,
+    RcptParameters,
+    Recipient,
+)
 from mailserver.message.header import Header, read_header
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
-from mailserver.wire.address import ForwardPath, Mailbox
-from mailserver.wire.peer import is_own, network_of
+from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
+from mailserver.wire.peer import is_in, is_own, network_of
 from mailserver.wire.value import value
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
@@ -38,6 +47,15 @@ class Policy:
     """From one address, programs on this machine apart; None: any number."""
     messages_of_user: int | None = None
     """In a minute, from one who has logged in; None: any number."""
+    users_relay: bool = True
+    """One who has logged in may send to other servers."""
+    relay_from: tuple[Network, ...] = ()
+    """Whose clients may, without a login."""
+
+
+HOPS_LIMIT = 100
+"""Received fields; more are a loop (RFC 5321 6.3)."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Trust(Protocol):
@@ -59,9 +77,12 @@ class Reception:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         trust: Trust | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before; `trust`
-        judges mail of those who have not logged in."""
+        judges mail of those who have not logged in; `outbox`: for other servers' mail; None: there
+        is no way out."""
+        self._outbox = outbox
         self._policy = policy
         self._of_address = Throttle(policy.messages_a_minute, clock)
         self._of_user = Throttle(policy.messages_of_user, clock)
@@ -82,11 +103,14 @@ class Reception:
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
 
-    def recipient(self, forward_path: ForwardPath, octets: int = 0) -> Verdict:
-        """May this recipient have mail, of a message of this declared size?"""
+    def recipient(
+        self, forward_path: ForwardPath, octets: int = 0, client: Client | None = None
+    ) -> Verdict:
+        """May this recipient have mail, of a message of this declared size, from this client?"""
         mailbox = forward_path.mailbox
         if not self._book.is_local(mailbox):
-            return Verdict(Kind.NO_RELAYING)
+            may = client is not None and self._may_relay(client)
+            return ACCEPTED if may else Verdict(Kind.NO_RELAYING)
         users = self._book.users(mailbox)
         if not users:
             return Verdict(Kind.NO_SUCH_USER)
@@ -105,11 +129,13 @@ class Reception:
         if found is None:
             limits = f"{header.OCTET_LIMIT} octets, {header.FIELD_LIMIT} fields"
             return Verdict(Kind.HEADER_TOO_BIG, f"at most {limits}"), message_id
+        if trace.hops(message.header_block) > HOPS_LIMIT:
+            return Verdict(Kind.TOO_MANY_HOPS), message_id
         fault = self._fault(found)
         if fault is not None:  # a Verdict, and as such never true
             return fault, message_id
         above = b""
-        if self._trust is not None and not envelope.client.user:
+        if self._trust is not None and envelope.client.address and not envelope.client.user:
             judgement = await self._trust.judge(envelope, message)
             if not judgement.verdict:
                 return judgement.verdict, message_id
@@ -117,10 +143,82 @@ class Reception:
             if judgement.header_block != message.header_block:
                 message = replace(message, header_block=judgement.header_block)
                 found = replace(read_header(message.header_block), separated=found.separated)
-        deposit = self._address(envelope, message, found, message_id, above)
-        if not deposit:  # all accounts vanished since RCPT
+        local, foreign = self._parted(envelope)
+        deposit = self._address(local, message, found, message_id, above)
+        if not deposit and not foreign.recipients:  # all accounts vanished since RCPT
             return Verdict(Kind.NO_SUCH_USER), message_id
-        return await self._append(deposit), message_id
+        if not foreign.recipients:
+            return await self._append(deposit), message_id
+        message = replace(message, header=found, header_block=above + message.header_block)
+        return await self._accept_both(deposit, foreign, message, message_id), message_id
+
+    async def _accept_both(
+        self, deposit: Deposit, foreign: Envelope, message: StagedMessage, message_id: str
+    ) -> Verdict:
+        """What leaves is held until what stays is stored: nothing goes out of a message that the
+        client is told to send again."""
+        assert self._outbox is not None, "nobody may send to elsewhere without one"
+        held: Held | None = None
+        try:
+            head = self._head_for_others(foreign, message, message_id)
+            held = await self._outbox.hold(foreign, message_id, head, message.body)
+            stored = await self._append(deposit) if deposit else ACCEPTED
+            if stored:
+                await held.release()
+                held = None
+            return stored
+        except OSError as error:
+            return Verdict(Kind.DISK_FULL if error.errno in _FULL else Kind.STORAGE_FAILED)
+        finally:
+            if held is not None:
+                with suppress(OSError):
+                    await held.discard()
+
+    async def report(self, mailbox: Mailbox, content: bytes) -> Verdict:
+        """A message of this server itself, from `<>`; CRLF line ends."""
+        parameters = MailParameters(utf8=not mailbox.is_ascii)
+        recipient = Recipient(ForwardPath(mailbox), RcptParameters(notify=frozenset()))
+        envelope = Envelope(Client(""), ReversePath(None), parameters, (recipient,))
+        staging = self._store.stage()
+        try:
+            staging.write(content)
+            return (await self.accept(envelope, staging.finish()))[0]
+        finally:
+            staging.discard()
+
+    def _may_relay(self, client: Client) -> bool:
+        if self._outbox is None:
+            return False
+        if client.user:
+            return self._policy.users_relay
+        return is_in(client.address, self._policy.relay_from)
+
+    def _parted(self, envelope: Envelope) -> tuple[Envelope, Envelope]:
+        """For users here, and for others."""
+        local: list[Recipient] = []
+        foreign: list[Recipient] = []
+        for recipient in envelope.recipients:
+            is_local = self._book.is_local(recipient.forward_path.mailbox)
+            (local if is_local else foreign).append(recipient)
+        return replace(envelope, recipients=tuple(local)), replace(
+            envelope, recipients=tuple(foreign)
+        )
+
+    def _head_for_others(
+        self, envelope: Envelope, message: StagedMessage, message_id: str
+    ) -> bytes:
+        """Trace line and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
+        (7.2)."""
+        at = trace.stamp(int(self._clock()))
+        own_name = self._policy.addresses.domains[0]
+        one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
+        block = message.header_block
+        if envelope.client.user:
+            block += submission.missing_fields(block, at, message_id, own_name)
+        found = message.header
+        assert found is not None, "it was looked at"
+        empty_line = b"" if found.end or found.separated else b"\n"
+        return trace.received(envelope, own_name, message_id, one, at) + block + empty_line
 
     def _is_slow_enough(self, client: Client) -> bool:
         if client.user and not self._of_user.admits(client.user):

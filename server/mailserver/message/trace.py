@@ -5,6 +5,7 @@ All lines end with LF, as in the mailbox file; all times are UTC.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -13,6 +14,9 @@ from mailserver.wire.value import value
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+_RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 @value(frozen=True, slots=True)
@@ -63,14 +67,21 @@ def protocol(envelope: Envelope) -> str:
 
 def received(envelope: Envelope, domain: str, message_id: str, recipient: str, at: Stamp) -> bytes:
     """The trace line (RFC 5321 4.4). `recipient` is the one that this copy is for, so that no
-    copy tells of the others (RFC 5321 7.6)."""
+    copy tells of the others (RFC 5321 7.6); "": there are several. A client without an address is
+    this server itself."""
     client = envelope.client
     address = f"IPv6:{client.address}" if ":" in client.address else client.address
-    return (
-        f"Received: from {client.name} ([{address}]) by {domain} with {protocol(envelope)} "
-        f"id {message_id}\n"
-        f"\tfor <{recipient}>; {at.date_time}\n"
-    ).encode("utf-8", "surrogateescape")
+    came = f"from {client.name} ([{address}]) " if address else ""
+    way = f"with {protocol(envelope)} " if address else ""
+    whom = f"for <{recipient}>; " if recipient else "; "
+    return (f"Received: {came}by {domain} {way}id {message_id}\n\t{whom}{at.date_time}\n").encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def hops(header_block: bytes) -> int:
+    """How many servers a message has been through, by its Received fields (RFC 5321 6.3)."""
+    return len(_RECEIVED.findall(header_block))
 
 
 def stored_stamp(at: Stamp) -> bytes:

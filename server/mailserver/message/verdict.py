@@ -14,6 +14,7 @@ class Kind(Enum):
     NO_SUCH_USER = auto()
     NO_RELAYING = auto()
     TOO_MANY_MESSAGES = auto()
+    TOO_MANY_HOPS = auto()
     NOT_YOUR_ADDRESS = auto()
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()

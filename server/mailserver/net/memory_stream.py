@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailserver.net.stream import Take
-from mailserver.net.tls import Encryption, ServerTls
+from mailserver.net.tls import Encryption, TlsParty
 
 
 class MemoryStream:
@@ -40,7 +40,7 @@ class MemoryStream:
     async def drain(self, timeout: float) -> None:
         """The memory has always room."""
 
-    async def start_tls(self, tls: ServerTls, timeout: float) -> None:
+    async def start_tls(self, tls: TlsParty, timeout: float) -> None:
         """From here on it counts as encrypted; the octets stay what they are."""
         self.encryption = Encryption("TLSv1.3", "none", {"tls-exporter": b"exported".ljust(32)})
 

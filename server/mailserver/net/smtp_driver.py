@@ -52,6 +52,7 @@ _REPLY = {
     Kind.NO_SUCH_USER: replies.NO_SUCH_USER,
     Kind.NO_RELAYING: replies.NO_RELAYING,
     Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_A_MINUTE,
+    Kind.TOO_MANY_HOPS: replies.TOO_MANY_HOPS,
     Kind.NOT_YOUR_ADDRESS: replies.NOT_YOUR_ADDRESS,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
@@ -230,7 +231,8 @@ class SmtpDriver:
                 return _reply_to(self._reception.sender(envelope), replies.SENDER_OK)
             case RcptTo(recipient):
                 declared = self._session.transaction().parameters.octets or 0
-                verdict = self._reception.recipient(recipient.forward_path, declared)
+                client = self._session.client
+                verdict = self._reception.recipient(recipient.forward_path, declared, client)
                 return _reply_to(verdict, replies.RECIPIENT_OK)
             case MessageStart():
                 return self._stage()

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from mailserver.net.tls import Encryption, ServerTls, TlsFailed, TlsLayer
+from mailserver.net.tls import Encryption, TlsFailed, TlsLayer, TlsParty
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class ByteStream(Protocol):
     async def drain(self, timeout: float) -> None:
         """Wait until the peer has taken enough; raises ConnectionError when it does not."""
 
-    async def start_tls(self, tls: ServerTls, timeout: float) -> None:
+    async def start_tls(self, tls: TlsParty, timeout: float) -> None:
         """From here on TLS. What came in the clear and was not received yet counts as handshake,
         never as a command. Raises ConnectionError when none comes about in `timeout` seconds."""
 
@@ -300,10 +300,12 @@ class SocketStream(asyncio.Protocol):
         if self._transport is None:
             raise ConnectionError("the connection was lost")
 
-    async def start_tls(self, tls: ServerTls, timeout: float) -> None:
+    async def start_tls(self, tls: TlsParty, timeout: float) -> None:
         """See ByteStream."""
         self.flush()
         layer = self._tls = tls.layer()
+        if self._transport is not None:
+            self._transport.write(layer.data_to_send())
         self.deadline = self._loop.time() + timeout
         self._receiver = self._loop.create_future()
         try:

@@ -10,8 +10,10 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -42,14 +44,23 @@ class Encryption:
     cipher: str
     bindings: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Channel bindings by their names, for SCRAM-SHA-256-PLUS; of TLS 1.3 only."""
+    chain: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+    """The peer's certificate and what it sent with it; of servers only."""
+
+
+class TlsParty(Protocol):
+    """Who we are in TLS: a server, or a client of one."""
+
+    def layer(self) -> TlsLayer:
+        """For a new connection; what it has to say first waits in it."""
 
 
 class TlsLayer:
-    """The server's side of one connection. Ciphertext waits in `data_to_send` after each call."""
+    """One side of one connection. Ciphertext waits in `data_to_send` after each call."""
 
-    def __init__(self, context: SSL.Context, end_point: bytes) -> None:
-        self._connection = SSL.Connection(context, None)
-        self._connection.set_accept_state()
+    def __init__(self, connection: SSL.Connection, end_point: bytes = b"") -> None:
+        """`connection`: with a BIO, and told which side it is."""
+        self._connection = connection
         self._end_point = end_point
         self.established = False
         self.ended = False
@@ -67,7 +78,12 @@ class TlsLayer:
             return b""
         except SSL.Error as error:
             self.established = False
-            raise TlsFailed(_reason(error)) from None
+            raise TlsFailed(reason(error)) from None
+
+    def begin(self) -> None:
+        """Speak first, as clients do."""
+        with suppress(SSL.WantReadError):
+            self._connection.do_handshake()
 
     def _deciphered(self) -> Iterator[bytes]:
         try:
@@ -107,7 +123,9 @@ class TlsLayer:
             bindings["tls-exporter"] = export(b"EXPORTER-Channel-Binding", 32, b"")  # RFC 9266 2
             if self._end_point:
                 bindings["tls-server-end-point"] = self._end_point
-        return Encryption(version, self._connection.get_cipher_name() or "", bindings)
+        chain = self._connection.get_peer_cert_chain(as_cryptography=True) or ()
+        cipher = self._connection.get_cipher_name() or ""
+        return Encryption(version, cipher, bindings, tuple(chain))
 
 
 class ServerTls:
@@ -126,7 +144,9 @@ class ServerTls:
     def layer(self) -> TlsLayer:
         """For a new connection."""
         self._reload_if_changed()
-        return TlsLayer(self._context, self._end_point)
+        connection = SSL.Connection(self._context, None)
+        connection.set_accept_state()
+        return TlsLayer(connection, self._end_point)
 
     def _reload_if_changed(self) -> None:
         try:
@@ -161,7 +181,7 @@ class ServerTls:
             context.use_privatekey(key)  # type: ignore[arg-type] # refuses what does not fit
         except (ValueError, TypeError, SSL.Error) as error:
             what = f"{self._certificate} with key {self._key}"
-            raise CertificateUnusable(f"{what}: {_reason(error)}") from None
+            raise CertificateUnusable(f"{what}: {reason(error)}") from None
         self._context = context
         self._end_point = _end_point(certificate)
         log.info(
@@ -181,7 +201,7 @@ def _end_point(certificate: x509.Certificate) -> bytes:
     return hashlib.new(name, certificate.public_bytes(serialization.Encoding.DER)).digest()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """OpenSSL's own words, of its list of (library, function, reason)."""
     first = error.args[0] if error.args else ""
     if isinstance(first, list):

@@ -22,6 +22,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Aliases = tuple[tuple[str, tuple[str, ...]], ...]
 """Name and members of each, in lower case."""
 
+Server = tuple[str, int | None]
+"""A host's name or IP address, and a port, None for the usual one."""
+Routes = tuple[tuple[str, Server], ...]
+"""Domains in lower case, or `*`, and who takes their mail."""
+
 DOMAIN = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
@@ -199,6 +204,45 @@ def _nameserver(value: object) -> str:
     return str(value)
 
 
+def _server(value: object) -> Server:
+    """An IP address or a host name, and perhaps a port."""
+    text = _printable(value)
+    host, colon, port = text.rpartition(":")
+    if text.endswith("]") or not colon or _is_address(text):
+        host, port = text, ""
+    if port and not (_is_number(_number(port), 1, 65535)):
+        raise Unfit(f"{port[:20]!a} is no port")
+    host = host.removeprefix("[").removesuffix("]")
+    if not _is_address(host):
+        host = _domain(host)
+    return host, int(port) if port else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _routes(value: object) -> Routes:
+    if not isinstance(value, dict):
+        raise Unfit
+    found: dict[str, Server] = {}
+    for domain, server in value.items():
+        try:
+            found["*" if domain == "*" else _domain(domain)] = _server(server)
+        except Unfit as problem:
+            raise Unfit(str(problem) or f"{server!a} is no host", str(domain)) from None
+    return tuple(found.items())
+
+
+def _routes_of(text: str) -> object:
+    parts = (part.partition("=") for part in text.split())
+    return {domain: server for domain, _, server in parts}
+
+
 PORT = Kind(f'a number from 0 to 65535, 0: any free one; or "{OFF}"', "PORT", _port, _number)
 FLAG = Kind("true or false", "true|false", _flag, _flag_of)
 ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", _printable, str)
@@ -210,6 +254,7 @@ NAMESERVERS = listed(
     _nameserver, 'such as "192.0.2.53" or "192.0.2.53#5353"', "IP addresses", "ADDRESS"
 )
 PATH = Kind("the name of a file, from the data folder on, in quotes", "FILE", _printable, str)
+TEXT = Kind("printable text, in quotes", "TEXT", _printable, str)
 USER = Kind("the name of a user or an alias, in quotes", "NAME", _user, str)
 ALIASES = Kind(
     'a table of names, such as { staff = ["alice", "bob"], info = "carol" }; '
@@ -217,4 +262,11 @@ ALIASES = Kind(
     "ALIASES",
     _aliases,
     _aliases_of,
+)
+ROUTES = Kind(
+    'a table of domains, such as { "example.org" = "192.0.2.1", "*" = "smtp.example.net:587" }; '
+    "as text: example.org=192.0.2.1 *=smtp.example.net:587",
+    "ROUTES",
+    _routes,
+    _routes_of,
 )

@@ -204,6 +204,97 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
+class Relaying:
+    """Mail for other servers"""
+
+    users_relay: bool = setting(
+        kinds.FLAG,
+        True,
+        "Whether users who have logged in may send to other servers; others are told 550.",
+        SMTP,
+    )
+    relay_from: tuple[kinds.Network, ...] = setting(
+        kinds.NETWORKS,
+        [],
+        "Clients that may send to other servers without a login. Behind a published port of a "
+        "container everybody can look like its gateway: never name that.",
+        SMTP,
+    )
+    routes: kinds.Routes = setting(
+        kinds.ROUTES,
+        {},
+        "Hosts that take the mail for a domain, instead of those that the DNS names; * is for all "
+        "the others (a smarthost).",
+        SMTP,
+    )
+    smarthost_user: str = setting(
+        kinds.TEXT,
+        "",
+        "Name to log in with at the host of the route *, inside TLS and only when its certificate "
+        "is good; empty: no login.",
+        SMTP,
+    )
+    smarthost_password: str = setting(
+        kinds.TEXT,
+        "",
+        "The password for it.",
+        SMTP,
+    )
+    relay_tls: str = setting(
+        kinds.choice("opportunistic", "required", "verified"),
+        "opportunistic",
+        "TLS to other servers: where it is offered, also with a certificate that proves nothing; "
+        "always, or the message waits; always and with a certificate that leads to a root.",
+        SMTP,
+    )
+    relay_roots: str = setting(
+        kinds.PATH,
+        "",
+        "PEM file with the certificates to which those of other servers have to lead; empty: the "
+        "system's.",
+        SMTP,
+    )
+    relay_connections: int = setting(
+        kinds.whole(1, 100_000),
+        200,
+        "Connections to other servers at once.",
+        SMTP,
+    )
+    relay_connections_per_host: int = setting(
+        kinds.whole(1, 1000),
+        20,
+        "Connections to one destination at once; it begins with two.",
+        SMTP,
+    )
+    first_retry: int = setting(
+        kinds.whole(1, _DAY, "SECONDS"),
+        300,
+        "Seconds from the first try to the second; each wait is twice the last one, by chance a "
+        "fifth more or less.",
+        SMTP,
+    )
+    longest_retry: int = setting(
+        kinds.whole(1, _DAY, "SECONDS"),
+        4 * _HOUR,
+        "Seconds that a wait grows to.",
+        SMTP,
+    )
+    delay_warning: int | None = setting(
+        kinds.limit(30 * _DAY, "SECONDS"),
+        4 * _HOUR,
+        "Seconds in the queue before the sender is told that it takes longer.",
+        SMTP,
+    )
+    queue_lifetime: int = setting(
+        kinds.whole(1, 30 * _DAY, "SECONDS"),
+        5 * _DAY,
+        "Seconds in the queue before the message goes back to its sender (RFC 5321 4.5.4.1 wants 4 "
+        "to 5 days).",
+        SMTP,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What clients may ask for."""
 
@@ -352,6 +443,7 @@ class Settings:
     access: Access = Access()
     delivery: Delivery = Delivery()
     trust: Trust = Trust()
+    relaying: Relaying = Relaying()
     limits: Limits = Limits()
     times: Times = Times()
     check: bool = False
@@ -364,6 +456,7 @@ GROUPS: dict[str, type] = {
     "access": Access,
     "delivery": Delivery,
     "trust": Trust,
+    "relaying": Relaying,
     "limits": Limits,
     "times": Times,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mailserver.message.envelope import Notify, Recipient
 from mailserver.message.outcome import Fate, Outcome, failed
-from mailserver.smtp.outbound_events import Transaction
+from mailserver.message.transaction import Transaction
 from mailserver.wire import idn, xtext
 from mailserver.wire.address import Mailbox
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mailserver.message.outcome import Fate, Outcome, failed
+from mailserver.message.transaction import Transaction
 from mailserver.smtp import offers
 from mailserver.smtp.events import NEED_DATA
 from mailserver.smtp.offers import Offers
@@ -30,7 +31,6 @@ from mailserver.smtp.outbound_events import (
     SendContent,
     Step,
     TlsRefused,
-    Transaction,
     TransactionEnd,
 )
 from mailserver.smtp.received import NoReply, ReceivedReply, ReplyReader, of_recipient
@@ -62,9 +62,10 @@ class OutboundSession:
         has shown that it is who it should be. Behind STARTTLS there is no greeting."""
         self.offers = Offers()
         self.tls = tls
+        self.closed = False  # nothing more can be sent
         self._own_name = own_name
         self._peer = peer
-        self._verified = verified
+        self.verified = verified
         self._replies = ReplyReader()
         self._out = bytearray()
         self._waiting = deque[_Command]()  # not sent yet
@@ -73,7 +74,6 @@ class OutboundSession:
         self._transaction: Transaction | None = None
         self._outcomes: list[Outcome | None] = []  # of its recipients; None: still open
         self._encoder: DotEncoder | None = None  # set while content may be sent
-        self._closed = False
         if greeting:
             self._expected.append(_Command(Step.GREETING, "", self._greeted))
         else:
@@ -83,7 +83,7 @@ class OutboundSession:
 
     def receive_data(self, octets: bytes) -> None:
         """Take octets as the network brought them."""
-        if self._closed:
+        if self.closed:
             return
         self._replies.feed(octets)
         try:
@@ -134,11 +134,11 @@ class OutboundSession:
         self._transaction = transaction
         has = self.offers
         self._outcomes = [
-            offers.obstacle(has, transaction, recipient, verified=self._verified)
+            offers.obstacle(has, transaction, recipient, verified=self.verified)
             for recipient in transaction.recipients
         ]
         welcome = [n for n, found in enumerate(self._outcomes) if found is None]
-        if self._closed or not welcome:
+        if self.closed or not welcome:
             self._settle(failed(Fate.TEMPORARY, "4.2", "the connection was closed"))
             return
         self._say(Step.COMMAND, offers.mail_line(has, transaction), self._mail_answered)
@@ -161,9 +161,9 @@ class OutboundSession:
 
     def quit(self) -> None:
         """Say QUIT; nobody has to wait for the answer."""
-        if not self._closed:
+        if not self.closed:
             self._say(Step.COMMAND, "QUIT", lambda reply: None)
-            self._closed = True
+            self.closed = True
             self._events.append(Closed(None))
 
     # -- commands and their answers --------------------------------------------------------------
@@ -190,9 +190,9 @@ class OutboundSession:
             self._close(failed(Fate.TEMPORARY, "5.0", f"an answer to nothing: {reply.text}"))
         if reply.code == 421:  # RFC 5321 3.8
             self._close(reply.outcome(self._peer))
-        elif not self._closed:
+        elif not self.closed:
             self._send_next()
-        return not self._closed
+        return not self.closed
 
     def _outcome(self, reply: ReceivedReply, least: Fate) -> Outcome:
         """`least`: what an answer that makes no sense here counts as."""
@@ -231,7 +231,7 @@ class OutboundSession:
         elif self._replies.waits:  # somebody slips answers in (CVE-2011-0411, the other way round)
             self._close(failed(Fate.TEMPORARY, "7.0", "octets in the clear behind STARTTLS"))
         else:
-            self._closed = True
+            self.closed = True
             self._events.append(BeginTls())
 
     def _auth_answered(self, reply: ReceivedReply) -> None:
@@ -294,9 +294,9 @@ class OutboundSession:
         self._events.append(TransactionEnd(known))
 
     def _close(self, outcome: Outcome) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         if self._transaction is not None:
             self._settle(outcome if outcome.fate is not Fate.DELIVERED else None)
         self._expected.clear()

@@ -1,14 +1,12 @@
-"""What the client's side of a session tells the one who drives it, and what it is given to send."""
+"""What the client's side of a session tells the one who drives it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.message.outcome import Outcome
 from mailserver.smtp.events import NeedData
-from mailserver.wire.address import ReversePath
 
 
 class Step(Enum):
@@ -19,21 +17,6 @@ class Step(Enum):
     DATA = "the answer to DATA"
     CONTENT = "room for the content"
     END = "the answer to the message"
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One message for some recipients at one server."""
-
-    reverse_path: ReversePath
-    parameters: MailParameters
-    recipients: tuple[Recipient, ...]
-    octets: int
-    """Of the content, CRLF line ends."""
-    eight_bit: bool = False
-    """The content has octets above 127."""
-    utf8_header: bool = False
-    """Its header has: only a server with SMTPUTF8 may have it (RFC 6531 3.5)."""
 
 
 @dataclass(frozen=True, slots=True)

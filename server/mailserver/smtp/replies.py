@@ -166,6 +166,7 @@ BARE_LINE_END = Reply(550, "5.6.0", "The message has a CR or LF that is not part
 NUL_OCTET = Reply(550, "5.6.0", "The message has a NUL octet")
 TOO_BIG = Reply(552, "5.3.4", "The message is over the size limit")
 HEADER_TOO_BIG = Reply(552, "5.6.0", "The header is over the limit")
+TOO_MANY_HOPS = Reply(554, "5.4.6", "The message has been through too many servers: a loop")
 SUBJECT_TOO_LONG = Reply(554, "5.6.0", "The subject is too long")
 NOT_AUTHENTIC = Reply(550, "5.7.26", "The message is not from the domain in its From")
 SENDER_NOT_ASCII = Reply(550, "5.6.7", "A sender beyond ASCII needs the parameter SMTPUTF8")

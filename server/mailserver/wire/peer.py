@@ -32,6 +32,12 @@ def is_near(peer: str) -> bool:
     return _is(peer, lambda address: address.is_loopback or address.is_private)
 
 
+def is_in(peer: str, networks: tuple[_Network, ...]) -> bool:
+    """It is in one of these networks."""
+    return bool(networks) and _is(peer, lambda address: any(address in one for one in networks))
+
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 

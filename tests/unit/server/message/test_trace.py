@@ -91,3 +91,8 @@ def test_stored_stamp() -> None:
     line = trace.stored_stamp(AT)
     assert line == b'Received: "2026-11-23 : 14 : 05"; Mon, 23 Nov 2026 14:05:09 +0000\n'
     assert re.fullmatch(rb'Received: "[^"\\]*"; .*\n', line)
+
+
+def test_hops() -> None:
+    block = b"Received: a\n\tReceived: folded\nX-Received: no\nreceived : b\nSubject: Received: c\n"
+    assert trace.hops(block) == 2

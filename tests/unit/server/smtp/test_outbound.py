@@ -19,6 +19,7 @@ from mailserver.message.envelope import (
     Return,
 )
 from mailserver.message.outcome import Fate, Outcome
+from mailserver.message.transaction import Transaction
 from mailserver.smtp import events, replies
 from mailserver.smtp.events import NEED_DATA
 from mailserver.smtp.outbound import OutboundSession
@@ -31,7 +32,6 @@ from mailserver.smtp.outbound_events import (
     SendContent,
     Step,
     TlsRefused,
-    Transaction,
     TransactionEnd,
 )
 from mailserver.smtp.replies import Reply

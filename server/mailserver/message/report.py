@@ -1,0 +1,193 @@
+"""Reports to senders: what became of their message (RFC 3461 6, 3462, 3464), CRLF line ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from textwrap import wrap
+
+from mailserver.message.envelope import MailParameters, Recipient
+from mailserver.message.outcome import Outcome
+from mailserver.message.trace import stamp
+from mailserver.wire import xtext
+
+FULL_LIMIT = 1_000_000
+"""Octets of the biggest message that a report carries whole (RET=FULL); of others the header."""
+HEADER_LIMIT = 64 * 1024
+"""Octets of a header that a report carries."""
+
+
+class Action(Enum):
+    """RFC 3464 2.3.3."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+
+
+_SUBJECT = {
+    Action.FAILED: "Your message could not be delivered",
+    Action.DELAYED: "Your message is delayed",
+    Action.DELIVERED: "Your message was delivered",
+    Action.RELAYED: "Your message was passed on",
+}
+_WORDS = {
+    Action.FAILED: "It could not be delivered to:",
+    Action.DELAYED: "It could not be delivered yet, and will be tried again. You need not do "
+    "anything. It waits for:",
+    Action.DELIVERED: "It was delivered to:",
+    Action.RELAYED: "It was passed on to a server that sends no reports, for:",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """About one recipient."""
+
+    action: Action
+    recipient: Recipient
+    outcome: Outcome
+    last_try: float = 0.0
+    """Seconds since the epoch; 0: there was none elsewhere."""
+    until: float = 0.0
+    """When it will be given up; 0: that is no question any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The message that a report is about."""
+
+    message_id: str
+    """By which this server knows it."""
+    arrived: float
+    parameters: MailParameters
+    sender: str
+    """Its reverse-path, to which the report goes."""
+
+
+def report(
+    about: About, facts: Sequence[Fact], original: bytes, *, whole: bool, own_name: str, now: float
+) -> bytes:
+    """A message for `about.sender`. `original`: the message (`whole`), or its header. All facts
+    have one action."""
+    action = facts[0].action
+    addresses = [about.sender, *(str(fact.recipient.forward_path) for fact in facts)]
+    utf8 = not (all(map(str.isascii, addresses)) and header_of(original).isascii())
+    encoding = [] if original.isascii() and not utf8 else ["Content-Transfer-Encoding: 8bit"]
+    boundary = f"=_{about.message_id}_{int(now)}"
+    while boundary.encode() in original:
+        boundary += "_"
+    kind = "global-delivery-status" if utf8 else "delivery-status"
+    head = (
+        f"From: Mail Delivery System <MAILER-DAEMON@{own_name}>",
+        f"To: <{about.sender}>",
+        f"Subject: {_SUBJECT[action]}",
+        f"Date: {stamp(int(now)).date_time}",
+        f"Message-ID: <{about.message_id}.{action.value}.{int(now)}@{own_name}>",
+        "Auto-Submitted: auto-replied",  # RFC 3834 5
+        "MIME-Version: 1.0",
+        f"Content-Type: multipart/report; report-type={kind};",
+        f'\tboundary="{boundary}"',
+        *encoding,
+        "",
+        "This is a report by a mail server, in MIME format (RFC 3464).",
+        "",
+        f"--{boundary}",
+        f"Content-Type: text/plain; charset={'utf-8' if utf8 else 'us-ascii'}",
+        *(["Content-Transfer-Encoding: 8bit"] if utf8 else []),
+        "",
+        *_for_people(about, facts, own_name),
+        "",
+        f"--{boundary}",
+        f"Content-Type: message/{kind}",
+        *(["Content-Transfer-Encoding: 8bit"] if utf8 else []),
+        "",
+        *_for_programs(about, facts, own_name, utf8=utf8),
+        "",
+        f"--{boundary}",
+        f"Content-Type: {_original_kind(whole=whole, utf8=utf8)}",
+        *encoding,
+        "",
+        "",
+    )
+    ending = b"" if original.endswith(b"\r\n") else b"\r\n"
+    return "\r\n".join(head).encode() + original + ending + f"\r\n--{boundary}--\r\n".encode()
+
+
+def header_of(beginning: bytes) -> bytes:
+    """The header of a message of which this is the beginning."""
+    if beginning.startswith(b"\r\n"):
+        return b""
+    end = beginning.find(b"\r\n\r\n")
+    if end >= 0:
+        return beginning[: end + 2]
+    end = beginning.rfind(b"\r\n", 0, HEADER_LIMIT)
+    return beginning[: end + 2] if end >= 0 else b""
+
+
+def _original_kind(*, whole: bool, utf8: bool) -> str:
+    if utf8:  # RFC 6533 6
+        return "message/global" if whole else "message/global-headers"
+    return "message/rfc822" if whole else "text/rfc822-headers"
+
+
+def _for_people(about: About, facts: Sequence[Fact], own_name: str) -> list[str]:
+    lines = [
+        f"This is the mail server {own_name}, about your message",
+        f"of {stamp(int(about.arrived)).date_time}. {_WORDS[facts[0].action]}",
+    ]
+    for fact in facts:
+        said_by = fact.outcome.said_by
+        who = f"{said_by} said: " if said_by else ""
+        lines += ["", f"  <{fact.recipient.forward_path}>"]
+        lines += wrap(
+            f"{who}{fact.outcome.text}",
+            72,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 4,
+            break_long_words=True,
+        )
+        if fact.until:
+            lines.append(f"    It is given up on {stamp(int(fact.until)).date_time}.")
+    return lines
+
+
+def _for_programs(about: About, facts: Sequence[Fact], own_name: str, *, utf8: bool) -> list[str]:
+    """RFC 3464 2.1: fields of the message, then fields of each recipient."""
+    lines = []
+    if about.parameters.envelope_id:
+        lines.append(f"Original-Envelope-Id: {xtext.encode(about.parameters.envelope_id)}")
+    lines += [
+        f"Reporting-MTA: dns; {own_name}",
+        f"Arrival-Date: {stamp(int(about.arrived)).date_time}",
+    ]
+    for fact in facts:
+        address, outcome = str(fact.recipient.forward_path), fact.outcome
+        lines.append("")
+        original = fact.recipient.parameters.original
+        if original and (utf8 or original.isascii()):
+            lines.append(f"Original-Recipient: {original.replace(';', '; ', 1)}")
+        kind = "rfc822" if address.isascii() else "utf-8"
+        lines += [
+            f"Final-Recipient: {kind}; {address}",
+            f"Action: {fact.action.value}",
+            f"Status: {outcome.status}",
+        ]
+        if outcome.said_by:
+            lines.append(f"Remote-MTA: dns; {outcome.said_by}")
+            lines += _folded(f"Diagnostic-Code: smtp; {outcome.text}", utf8=utf8)
+        elif fact.action in (Action.FAILED, Action.DELAYED):
+            lines += _folded(f"Diagnostic-Code: x-mailserver; {outcome.text}", utf8=utf8)
+        if fact.last_try:
+            lines.append(f"Last-Attempt-Date: {stamp(int(fact.last_try)).date_time}")
+        if fact.until:
+            lines.append(f"Will-Retry-Until: {stamp(int(fact.until)).date_time}")
+    return lines
+
+
+def _folded(line: str, *, utf8: bool) -> list[str]:
+    text = line if utf8 else re.sub(r"[^ -~]", "?", line)
+    return wrap(text, 76, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False)

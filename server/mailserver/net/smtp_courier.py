@@ -1,0 +1,327 @@
+"""Leads the client's side of SMTP along a connection to another server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+
+from mailserver.message.outcome import Fate, Outcome, failed
+from mailserver.message.transaction import Transaction
+from mailserver.net.stream import Burst, SocketStream
+from mailserver.net.threads import InThread
+from mailserver.net.tls_client import ClientTls
+from mailserver.relay.courier import Unreachable
+from mailserver.relay.routing import NextHost
+from mailserver.smtp.events import NEED_DATA
+from mailserver.smtp.outbound import OutboundSession
+from mailserver.smtp.outbound_events import (
+    AuthRefused,
+    BeginTls,
+    Closed,
+    OutboundEvent,
+    Ready,
+    SendContent,
+    Step,
+    TlsRefused,
+    TransactionEnd,
+)
+
+log = logging.getLogger(__name__)
+
+SMTPS_PORT = 465
+ADDRESSES_LIMIT = 6
+"""Addresses that are tried before the destination counts as silent."""
+_FOREVER = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds (RFC 5321 4.5.3.2)."""
+
+    connect: float = 30.0
+    handshake: float = 60.0
+    close: float = 10.0
+    steps: dict[Step, float] = field(
+        default_factory=lambda: {
+            Step.GREETING: 300.0,
+            Step.COMMAND: 300.0,
+            Step.DATA: 120.0,
+            Step.CONTENT: 180.0,
+            Step.END: 600.0,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What is asked of TLS."""
+
+    required: bool = False
+    """Never in the clear."""
+    verified: bool = False
+    """Only to servers that have shown who they are."""
+
+
+class SmtpCourier:
+    """See `relay.courier.Courier`."""
+
+    def __init__(
+        self,
+        own_name: str,
+        tls: ClientTls,
+        security: Security,
+        timeouts: Timeouts,
+        in_thread: InThread,
+    ) -> None:
+        """For use inside a running event loop."""
+        self._own_name = own_name
+        self._tls = tls
+        self._security = security
+        self._timeouts = timeouts
+        self._in_thread = in_thread
+        self._burst = Burst()
+
+    async def connect(self, hosts: AsyncIterator[NextHost]) -> SmtpConnection:
+        """See Courier."""
+        last, tried = failed(Fate.TEMPORARY, "4.1", "no address"), 0
+        async for host in hosts:
+            for address in host.addresses:
+                try:
+                    return await self._connect(host, address)
+                except Unreachable as problem:
+                    last, tried = problem.outcome, tried + 1
+                if tried >= ADDRESSES_LIMIT:
+                    break
+            if tried >= ADDRESSES_LIMIT:
+                break
+        raise Unreachable(last)
+
+    async def _connect(self, host: NextHost, address: str) -> SmtpConnection:
+        try:
+            return await self._try(host, address, starttls=True)
+        except _HandshakeFailed as problem:
+            if self._security.required or self._security.verified or host.login:
+                raise Unreachable(problem.outcome) from None
+        try:  # RFC 7435: TLS where it is to be had
+            return await self._try(host, address, starttls=False)
+        except _HandshakeFailed as problem:
+            raise Unreachable(problem.outcome) from None
+
+    async def _try(self, host: NextHost, address: str, *, starttls: bool) -> SmtpConnection:
+        connection = SmtpConnection(
+            self._own_name, host, self._tls, self._timeouts, self._in_thread, self._burst
+        )
+        try:
+            await connection.open(address, self._security, starttls=starttls)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+
+class _HandshakeFailed(Unreachable):
+    """STARTTLS was offered, and no TLS came about."""
+
+
+class SmtpConnection:
+    """See `relay.courier.Connection`."""
+
+    def __init__(
+        self,
+        own_name: str,
+        host: NextHost,
+        tls: ClientTls,
+        timeouts: Timeouts,
+        in_thread: InThread,
+        burst: Burst,
+    ) -> None:
+        self.usable = False
+        self._own_name = own_name
+        self._host = host
+        self._tls = tls
+        self._timeouts = timeouts
+        self._in_thread = in_thread
+        self._burst = burst
+        self._stream: SocketStream | None = None
+        self._session = OutboundSession(own_name, host.name)
+
+    async def open(self, address: str, security: Security, *, starttls: bool) -> None:
+        """Up to the point where a message can be sent; raises Unreachable."""
+        where = f"{self._host.name} [{address}]:{self._host.port}"
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                _, self._stream = await loop.create_connection(
+                    lambda: SocketStream(lambda stream: None, self._burst), address, self._host.port
+                )
+        except TimeoutError:
+            text = f"no connection to {where} within {self._timeouts.connect:.0f} seconds"
+            raise Unreachable(failed(Fate.TEMPORARY, "4.1", text)) from None
+        except OSError as error:
+            text = f"no connection to {where}: {error.strerror or error}"
+            raise Unreachable(failed(Fate.TEMPORARY, "4.1", text)) from None
+        if self._host.port == SMTPS_PORT:  # RFC 8314 3.3
+            await self._handshake(greeting=True)
+        await self._ready()
+        if starttls and self._session.offers.starttls:
+            await self._start_tls()
+        self._check(security)
+        if self._host.login is not None:
+            await self._log_in(self._host.login.user, self._host.login.password)
+        self.usable = True
+
+    async def _start_tls(self) -> None:
+        self._session.start_tls()
+        event = await self._event()
+        if isinstance(event, TlsRefused):
+            raise _HandshakeFailed(failed(Fate.TEMPORARY, "7.0", f"no STARTTLS: {event.text}"))
+        if not isinstance(event, BeginTls):
+            raise Unreachable(_outcome_of(event))
+        await self._handshake(greeting=False)
+        await self._ready()
+
+    async def _handshake(self, *, greeting: bool) -> None:
+        assert self._stream is not None, "it is connected"
+        try:
+            async with asyncio.timeout(self._timeouts.handshake):
+                await self._stream.start_tls(self._tls.to(self._host.name), _FOREVER)
+        except (ConnectionError, TimeoutError):
+            text = f"TLS with {self._host.name} failed"
+            raise _HandshakeFailed(failed(Fate.TEMPORARY, "7.0", text)) from None
+        encryption = self._stream.encryption
+        assert encryption is not None, "start_tls has set it"
+        self._session = OutboundSession(
+            self._own_name,
+            self._host.name,
+            tls=True,
+            verified=self._tls.verifies(encryption, self._host.name),
+            greeting=greeting,
+        )
+
+    def _check(self, security: Security) -> None:
+        session, verified = self._session, security.verified or self._host.login is not None
+        if verified and not session.verified:
+            text = f"{self._host.name} has not shown by TLS who it is"
+            raise Unreachable(failed(Fate.TEMPORARY, "7.5", text))
+        if security.required and not session.tls:
+            raise Unreachable(failed(Fate.TEMPORARY, "7.4", f"{self._host.name} offers no TLS"))
+
+    async def _log_in(self, user: str, password: str) -> None:
+        self._session.authenticate(user, password)
+        event = await self._event()
+        if not isinstance(event, Ready):
+            raise Unreachable(_outcome_of(event))
+
+    async def _ready(self) -> None:
+        event = await self._event()
+        if not isinstance(event, Ready):
+            raise Unreachable(_outcome_of(event))
+
+    # -- messages ----------------------------------------------------------------------------------
+
+    async def send(
+        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
+    ) -> tuple[Outcome, ...]:
+        """See Connection."""
+        try:
+            return await self._send(transaction, content)
+        except BaseException:
+            self.abort()
+            raise
+
+    async def _send(
+        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
+    ) -> tuple[Outcome, ...]:
+        self._session.transact(transaction)
+        while True:
+            event = await self._event()
+            if isinstance(event, SendContent):
+                await self._send_content(content)
+            elif isinstance(event, TransactionEnd):
+                if self._session.closed:
+                    self.abort()
+                return event.outcomes
+
+    async def _send_content(self, content: Callable[[], Iterator[bytes]]) -> None:
+        pieces = await self._in_thread(content)
+        try:
+            while piece := await self._in_thread(lambda: next(pieces, b"")):
+                self._session.send_content(piece)
+                if not await self._flush():
+                    return
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+        self._session.end_content()
+
+    async def _event(self) -> OutboundEvent:
+        """The session's next, with all that has to be sent and received for it."""
+        assert self._stream is not None, "it is connected"
+        while (event := self._session.next_event()) is NEED_DATA:
+            if not await self._flush():
+                continue
+            seconds = self._timeouts.steps[self._session.step]
+            try:
+                async with asyncio.timeout(seconds):
+                    octets = await self._stream.receive(_FOREVER)
+            except TimeoutError:
+                self._session.connection_lost(f"nothing came for {seconds:.0f} seconds")
+                continue
+            if octets:
+                self._session.receive_data(octets)
+            else:
+                self._session.connection_lost()
+        return event
+
+    async def _flush(self) -> bool:
+        """False: the connection is lost, and the session knows."""
+        assert self._stream is not None, "it is connected"
+        if self._stream.send(self._session.data_to_send()):
+            return True
+        seconds = self._timeouts.steps[Step.CONTENT]
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stream.drain(_FOREVER)
+        except TimeoutError:
+            self._session.connection_lost(f"nothing was taken for {seconds:.0f} seconds")
+            return False
+        except ConnectionError:
+            # what it said before it went may say why
+            async with asyncio.timeout(seconds):
+                while octets := await self._stream.receive(_FOREVER):
+                    self._session.receive_data(octets)
+            self._session.connection_lost()
+            return False
+        return True
+
+    async def close(self) -> None:
+        """See Connection."""
+        if not self.usable or self._stream is None:
+            return
+        self.usable = False
+        self._session.quit()
+        self._stream.send(self._session.data_to_send())
+        try:
+            # RFC 5321 4.1.1.10: the answer is waited for, whatever it is
+            async with asyncio.timeout(self._timeouts.close):
+                await self._stream.receive(_FOREVER)
+                await self._stream.close()
+        except TimeoutError:
+            pass
+        finally:
+            self._stream.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.usable = False
+        if self._stream is not None:
+            self._stream.abort()
+
+
+def _outcome_of(event: OutboundEvent) -> Outcome:
+    if isinstance(event, Closed | AuthRefused) and event.outcome is not None:
+        return event.outcome
+    return failed(Fate.TEMPORARY, "5.0", f"unexpected: {type(event).__name__}")

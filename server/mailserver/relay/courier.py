@@ -1,0 +1,41 @@
+"""How the relay reaches other servers; who does it is injected."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
+
+from mailserver.message.outcome import Outcome
+from mailserver.message.transaction import Transaction
+from mailserver.relay.routing import NextHost
+
+
+class Unreachable(Exception):
+    """No server of the destination takes mail now; the outcome is for all its recipients."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
+class Connection(Protocol):
+    """To one server that has greeted us."""
+
+    usable: bool
+    """Another message can be sent."""
+
+    async def send(
+        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
+    ) -> tuple[Outcome, ...]:
+        """One message; an outcome for each recipient. `content` may block and raise OSError, which
+        comes out here: nothing was delivered then."""
+
+    async def close(self) -> None:
+        """Say goodbye."""
+
+
+class Courier(Protocol):
+    """Makes connections."""
+
+    async def connect(self, hosts: AsyncIterator[NextHost]) -> Connection:
+        """To the first of the hosts that lets us in. Raises Unreachable, or what `hosts` raises."""

@@ -1,0 +1,77 @@
+"""The way into the queue for those who take mail in; see `delivery.outbox.Outbox`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from mailserver.message.envelope import Envelope
+from mailserver.relay import spool
+from mailserver.relay.entry import Entry
+from mailserver.relay.spool import Spool
+from mailserver.relay.world import InThread
+from mailserver.store.base import Body
+
+_LONE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class HeldMessage:
+    """See `delivery.outbox.Held`."""
+
+    def __init__(self, held: spool.Held, in_thread: InThread, ring: Callable[[], None]) -> None:
+        self._held = held
+        self._in_thread = in_thread
+        self._ring = ring
+
+    async def release(self) -> None:
+        """See Held."""
+        await self._in_thread(self._held.release)
+        self._ring()
+
+    async def discard(self) -> None:
+        """See Held."""
+        await self._in_thread(self._held.discard)
+
+
+class SpoolOutbox:
+    """Puts messages into a spool."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        in_thread: InThread,
+        clock: Callable[[], float],
+        ring: Callable[[], None],
+    ) -> None:
+        """`ring` is called when there is something new."""
+        self._spool = spool
+        self._in_thread = in_thread
+        self._clock = clock
+        self._ring = ring
+
+    async def hold(
+        self, envelope: Envelope, message_id: str, head: bytes, body: Body
+    ) -> HeldMessage:
+        """See Outbox."""
+        write = partial(self._write, envelope, message_id, head, body)
+        return HeldMessage(await self._in_thread(write), self._in_thread, self._ring)
+
+    def _write(self, envelope: Envelope, message_id: str, head: bytes, body: Body) -> spool.Held:
+        beginning = _LONE_LF.sub(b"\r\n", head)
+
+        def content() -> Iterator[bytes]:
+            yield beginning
+            yield from body.read()
+
+        entry = Entry(
+            id=message_id,
+            arrived=self._clock(),
+            reverse_path=envelope.reverse_path,
+            parameters=envelope.parameters,
+            recipients=envelope.recipients,
+            octets=len(beginning) + body.octets,
+            eight_bit=not all(piece.isascii() for piece in content()),
+            utf8_header=not beginning.isascii(),
+        )
+        return self._spool.hold(entry, content())

@@ -1,0 +1,316 @@
+"""The relay at work: takes jobs from the queue, has them tried, writes down what became of them.
+
+One process of all that share a data folder owns the queue (`Spool.own`); the others put messages
+in and wait for their turn. What is in memory is only when to try what; all else is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from mailserver.message.outcome import Fate, Outcome, failed
+from mailserver.message.transaction import Transaction
+from mailserver.relay import reports
+from mailserver.relay.backoff import Patience
+from mailserver.relay.courier import Connection, Courier, Unreachable
+from mailserver.relay.entry import Order, Ordered, QueuedMessage
+from mailserver.relay.ledger import Ledger
+from mailserver.relay.queue import Job, Queue
+from mailserver.relay.routing import NoRoute, Router
+from mailserver.relay.spool import NEW, Spool, Unreadable
+from mailserver.relay.world import World
+
+log = logging.getLogger(__name__)
+
+RECIPIENTS_LIMIT = 100
+"""Of one transaction; every server takes so many (RFC 5321 4.5.3.1.8)."""
+LOOK_SECONDS = 1.0
+"""How often the owner looks for orders that other processes left."""
+OWNER_SECONDS = 5.0
+"""How often the others look whether the queue has lost its owner."""
+TROUBLE_SECONDS = 60.0
+"""After a fault of our own disk, or a report that found no place."""
+
+BATCH = 200
+"""Messages that are read in one go."""
+DELETE = "delete"
+"""The order that takes a message out of the queue, and nobody is told."""
+NOWHERE = ""
+"""The destination of a job that only has reports to send."""
+
+_ORDERS = {order.value for order in Order}
+_SILENT = failed(Fate.TEMPORARY, "4.1", "the destination did not answer before")
+
+
+@dataclass(slots=True)
+class _Line:
+    """What one task has towards a destination."""
+
+    connection: Connection | None = None
+    answered: bool | None = None
+    """Whether anybody did; None: nobody was asked."""
+
+
+class Relay:
+    """See above."""
+
+    def __init__(
+        self,
+        own_name: str,
+        spool: Spool,
+        queue: Queue,
+        router: Router,
+        courier: Courier,
+        patience: Patience,
+        world: World,
+    ) -> None:
+        self._spool = spool
+        self._queue = queue
+        self._router = router
+        self._courier = courier
+        self._patience = patience
+        self._world = world
+        self._jobs: dict[str, set[Job]] = {}  # of each message
+        self._at_work = set[asyncio.Task[None]]()
+        self._why_silent: dict[str, Outcome] = {}  # by destination
+        self._ledger = Ledger(own_name, spool, patience, world)
+        self._locks = [asyncio.Lock() for _ in range(64)]  # of messages that are being finished
+        self._stopping = False
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping and not await self._world.in_thread(self._spool.own):
+            await self._world.wait(OWNER_SECONDS)
+        if self._stopping:
+            return
+        await self._look_at(await self._world.in_thread(self._spool.ids))
+        if self._jobs:
+            log.info("%d messages for other servers are in the queue", len(self._jobs))
+        while not self._stopping:
+            await self._obey()
+            self._begin_jobs()
+            now = self._world.clock()
+            due = self._queue.next_due(now)
+            seconds = LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(due - now, 0.0))
+            await self._world.wait(seconds)
+
+    async def stop(self, patience: float) -> None:
+        """Begin nothing more; what is under way may take so many seconds."""
+        self._stopping = True
+        if self._at_work:
+            await asyncio.wait(self._at_work, timeout=patience)
+        for task in list(self._at_work):
+            task.cancel()
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+
+    @property
+    def busy(self) -> bool:
+        """Something is being tried."""
+        return bool(self._at_work)
+
+    def _begin_jobs(self) -> None:
+        while (job := self._queue.take(self._world.clock())) is not None:
+            task = asyncio.ensure_future(self._serve(job))
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
+
+    # -- orders ------------------------------------------------------------------------------------
+
+    async def _obey(self) -> None:
+        orders = await self._world.in_thread(self._spool.orders)
+        new = [message_id for word, message_id in orders if word == NEW]
+        await self._look_at([message_id for message_id in new if message_id not in self._jobs])
+        done = [(NEW, message_id) for message_id in new]
+        for word, message_id in orders:
+            jobs = self._jobs.get(message_id, ())
+            # an order about a message that is being sent waits until that is over
+            if word != NEW and not any(map(self._queue.is_at_work, jobs)):
+                await self._obey_one(word, message_id)
+                done.append((word, message_id))
+        if done:
+            await self._world.in_thread(partial(self._obeyed, done))
+
+    def _obeyed(self, orders: list[tuple[str, str]]) -> None:
+        for word, message_id in orders:
+            self._spool.obeyed(word, message_id)
+
+    async def _obey_one(self, word: str, message_id: str) -> None:
+        if word == DELETE:
+            self._forget(message_id)
+            await self._world.in_thread(partial(self._spool.remove, message_id))
+            log.info("message %s was deleted by an operator", message_id)
+        elif word in _ORDERS:
+            note = Ordered(Order(word))
+            with suppress(FileNotFoundError, Unreadable):
+                await self._world.in_thread(partial(self._spool.note, message_id, note))
+                await self._look_at([message_id])
+
+    async def _look_at(self, message_ids: list[str]) -> None:
+        """Plan what is to be done for these messages."""
+        for begin in range(0, len(message_ids), BATCH):
+            batch = message_ids[begin : begin + BATCH]
+            loaded = await self._world.in_thread(partial(self._load_all, batch))
+            for message_id, message in zip(batch, loaded, strict=True):
+                if message is None:
+                    self._forget(message_id)
+                else:
+                    await self._plan(message)
+
+    def _load_all(self, message_ids: list[str]) -> list[QueuedMessage | None]:
+        """None: it is gone, or cannot be read. In a thread."""
+        return [self._load(message_id) for message_id in message_ids]
+
+    def _load(self, message_id: str) -> QueuedMessage | None:
+        try:
+            return self._spool.load(message_id)
+        except FileNotFoundError:
+            return None
+        except Unreadable as problem:
+            log.error("message %s of the queue is set aside: %s", message_id, problem)
+            self._spool.set_aside(message_id)
+        except OSError as error:
+            log.error("message %s of the queue cannot be read: %s", message_id, error)
+        return None
+
+    async def _plan(self, message: QueuedMessage) -> None:
+        message_id = message.entry.id
+        if message.held:
+            self._forget(message_id)
+            self._jobs[message_id] = set()
+            return
+        due: dict[Job, float] = {}
+        gives_up = message.entry.arrived + self._patience.lifetime
+        for number, progress in enumerate(message.progress):
+            if progress.open:
+                job = Job(message_id, self._destination(message, number))
+                due[job] = min(due.get(job, gives_up), progress.next_try)
+        if not due and reports.due(message, self._patience, self._world.clock()):
+            due[Job(message_id, NOWHERE)] = 0.0  # a crash came between the outcome and the report
+        if not due:
+            await self._world.in_thread(partial(self._spool.remove, message_id))
+            self._forget(message_id)
+            return
+        for job in self._jobs.get(message_id, set()) - due.keys():
+            self._queue.discard(job)
+        self._jobs[message_id] = set(due)
+        for job, at in due.items():
+            self._queue.add(job, at)
+
+    def _destination(self, message: QueuedMessage, number: int) -> str:
+        recipient = message.entry.recipients[number]
+        return self._router.destination(recipient.forward_path.mailbox.domain)
+
+    def _forget(self, message_id: str) -> None:
+        for job in self._jobs.pop(message_id, ()):
+            self._queue.discard(job)
+
+    # -- one connection ----------------------------------------------------------------------------
+
+    async def _serve(self, job: Job) -> None:
+        """A job, and those after it for the same destination."""
+        destination, done = job.destination, 0
+        line = _Line()
+        try:
+            while True:
+                await self._try(job, line)
+                self._queue.done(job)
+                done += 1
+                if line.connection is None or not line.connection.usable or self._stopping:
+                    break
+                following = self._queue.more(destination, done, self._world.clock())
+                if following is None:
+                    break
+                job = following
+            if line.connection is not None:
+                await line.connection.close()
+        except Exception:  # the others go on, and this one is tried later
+            log.exception("a fault of this server; message %s waits", job.message_id)
+            self._queue.add(job, self._world.clock() + TROUBLE_SECONDS)
+        finally:
+            if self._queue.is_at_work(job):
+                self._queue.done(job)
+            self._queue.left(destination, self._world.clock(), answered=line.answered)
+
+    async def _try(self, job: Job, line: _Line) -> None:
+        await self._ledger.keep_unsaved(job.message_id)
+        message = await self._world.in_thread(partial(self._load, job.message_id))
+        if message is None or message.held:
+            return
+        now = self._world.clock()
+        numbers = tuple(
+            number
+            for number, progress in enumerate(message.progress)
+            if progress.open
+            and progress.next_try <= now + 1.0  # what is due at nearly the same time goes along
+            and self._destination(message, number) == job.destination
+        )
+        if numbers and line.connection is None:
+            refusal = await self._connect(job.destination, line)
+            if refusal is not None:
+                await self._ledger.write(message, {refusal: numbers})
+                numbers = ()
+        for begin in range(0, len(numbers), RECIPIENTS_LIMIT):
+            if line.connection is None or not line.connection.usable:
+                break  # the rest comes back at once
+            some = numbers[begin : begin + RECIPIENTS_LIMIT]
+            found: dict[Outcome, tuple[int, ...]] = {}
+            outcomes = await self._send(line.connection, message, some)
+            for number, outcome in zip(some, outcomes, strict=True):
+                found[outcome] = (*found.get(outcome, ()), number)
+            await self._ledger.write(message, found)
+        await self._finish(message)
+
+    async def _connect(self, destination: str, line: _Line) -> Outcome | None:
+        """None: there is a connection. Else why not."""
+        if self._queue.is_silent(destination, self._world.clock()):
+            return self._why_silent.get(destination, _SILENT)
+        try:
+            line.connection = await self._courier.connect(self._router.hosts(destination))
+        except (Unreachable, NoRoute) as problem:
+            sure = isinstance(problem, NoRoute) and problem.outcome.fate is Fate.PERMANENT
+            line.answered = sure
+            if not sure:
+                self._why_silent[destination] = problem.outcome
+            return problem.outcome
+        line.answered = True
+        self._why_silent.pop(destination, None)
+        return None
+
+    async def _send(
+        self, connection: Connection, message: QueuedMessage, numbers: Sequence[int]
+    ) -> tuple[Outcome, ...]:
+        entry = message.entry
+        recipients = tuple(entry.recipients[number] for number in numbers)
+        transaction = Transaction(
+            entry.reverse_path,
+            entry.parameters,
+            recipients,
+            entry.octets,
+            entry.eight_bit,
+            entry.utf8_header,
+        )
+        return await connection.send(transaction, partial(self._spool.content, entry.id))
+
+    async def _finish(self, message: QueuedMessage) -> None:
+        """Send the reports that are due, and plan what is left."""
+        message_id = message.entry.id
+        async with self._locks[hash(message_id) % len(self._locks)]:
+            if len(self._jobs.get(message_id, ())) > 1:  # another one may have written meanwhile
+                fresh = await self._world.in_thread(partial(self._load, message_id))
+                if fresh is None:
+                    return
+                message = fresh
+            if await self._ledger.send_reports(message):
+                await self._plan(message)
+                return
+            job = Job(message_id, NOWHERE)
+            self._jobs.setdefault(message_id, set()).add(job)
+            self._queue.add(job, self._world.clock() + TROUBLE_SECONDS)
