@@ -173,6 +173,7 @@ class ServerTls:
             SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE
         )
         context.set_cipher_list(_CIPHERS)
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 28 KiB less for a quiet connection
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # tickets need no memory
         try:
             certificate = x509.load_pem_x509_certificate(self._certificate.read_bytes())

@@ -98,6 +98,27 @@ def test_both_directions_in_pieces_of_any_size(tls: ServerTls, client: Client, s
     assert received == content
 
 
+def test_a_quiet_connection_keeps_no_buffers(tls: ServerTls, files: tuple[Path, Path]) -> None:
+    """33 KiB each instead of 61."""
+
+    def connect() -> TlsLayer:
+        layer = tls.layer()
+        Client(context).handshake(layer)
+        layer.send(b"220 mail.example Service Ready\r\n")
+        layer.data_to_send()
+        return layer
+
+    context = client_context(files[0])
+    quiet = [connect() for _ in range(50)]  # and what is made once
+    before = resident_octets()
+    quiet += [connect() for _ in range(300)]
+    assert (resident_octets() - before) / 300 < 45 * 1024
+
+
+def resident_octets() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_versions(tls: ServerTls, files: tuple[Path, Path], version: ssl.TLSVersion) -> None:
     context = client_context(files[0])
