@@ -1,0 +1,458 @@
+"""The relay at work over a real spool and real sockets, with a clock that is moved."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from mailserver.message.envelope import (
+    Client,
+    Envelope,
+    MailParameters,
+    Notify,
+    RcptParameters,
+    Recipient,
+)
+from mailserver.message.outcome import Fate, Outcome
+from mailserver.message.transaction import Transaction
+from mailserver.message.verdict import ACCEPTED, Kind, Verdict
+from mailserver.relay.backoff import Patience
+from mailserver.relay.courier import Unreachable
+from mailserver.relay.entry import Note
+from mailserver.relay.outbox import SpoolOutbox
+from mailserver.relay.queue import Most, Queue
+from mailserver.relay.routing import NextHost, Router, StaticRoute
+from mailserver.relay.spool import Spool
+from mailserver.relay.worker import Relay
+from mailserver.relay.world import World
+from mailserver.store.memory import MemoryStaging
+from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
+
+T = TypeVar("T")
+
+HOUR, DAY = 3600.0, 86_400.0
+NOW = 1_795_442_709.0
+OK = Outcome(Fate.DELIVERED, "2.0.0", "250 OK", "mx", reports=False)
+LATER = Outcome(Fate.TEMPORARY, "4.2.0", "450 later", "mx")
+NEVER = Outcome(Fate.PERMANENT, "5.1.1", "550 nobody", "mx")
+DEAD = Outcome(Fate.TEMPORARY, "4.4.1", "no connection")
+
+
+async def here(call: Callable[[], T]) -> T:
+    """In no thread."""
+    return call()
+
+
+class Destination:
+    """What the servers of a domain say; by local part, else `answer`."""
+
+    def __init__(self) -> None:
+        self.answer = OK
+        self.answers: dict[str, Outcome] = {}
+        self.refuses: Outcome | None = None
+        self.connections = 0
+        self.got: list[tuple[float, tuple[str, ...], bytes]] = []
+        self.most_recipients = 0
+
+
+class TestConnection:
+    """See `courier.Connection`."""
+
+    __test__ = False
+
+    def __init__(self, internet: Internet, destination: Destination) -> None:
+        self.usable = True
+        self._internet = internet
+        self._destination = destination
+
+    async def send(
+        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
+    ) -> tuple[Outcome, ...]:
+        await asyncio.sleep(0)
+        there = self._destination
+        names = [one.forward_path.mailbox.local_part for one in transaction.recipients]
+        there.most_recipients = max(there.most_recipients, len(names))
+        outcomes = tuple(there.answers.get(name, there.answer) for name in names)
+        pairs = zip(names, outcomes, strict=True)
+        taken = tuple(name for name, outcome in pairs if outcome.fate is Fate.DELIVERED)
+        if taken:
+            there.got.append((self._internet.now, taken, b"".join(content())))
+        return outcomes
+
+    async def close(self) -> None:
+        self.usable = False
+
+
+class Internet:
+    """A clock, and destinations by the first label of their host's name."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.destinations: dict[str, Destination] = {}
+
+    def at(self, domain: str) -> Destination:
+        return self.destinations.setdefault(domain, Destination())
+
+    async def connect(self, hosts: AsyncIterator[NextHost]) -> TestConnection:
+        host = await anext(hosts)
+        destination = self.at(host.name)
+        destination.connections += 1
+        await asyncio.sleep(0)
+        if destination.refuses is not None:
+            raise Unreachable(destination.refuses)
+        return TestConnection(self, destination)
+
+
+class NoDns:
+    async def exchangers(self, name: str) -> tuple[tuple[int, str], ...]:
+        return ((0, ""),) if name == "null.test" else ()
+
+    async def addresses(self, name: str) -> tuple[str, ...]:
+        return ("192.0.2.1",)
+
+
+class Site:
+    """A relay over a data folder."""
+
+    def __init__(self, data: Path, patience: Patience | None = None) -> None:
+        self.internet = Internet()
+        self.patience = patience or Patience()
+        self.reports: list[tuple[float, str, bytes]] = []
+        self.verdict = ACCEPTED
+        self._data = data
+        self._names = 0
+        self.start()
+
+    def start(self) -> None:
+        """As after a start of the process."""
+        self.spool = Spool(self._data)
+        self.queue = Queue(Most(), self.patience, lambda: 0.5)
+        self.outbox = SpoolOutbox(self.spool, here, lambda: self.internet.now, lambda: None)
+
+    def relay(self) -> Relay:
+        world = World(here, lambda: self.internet.now, lambda: 0.5, self._wait, self._take_report)
+        routes = {"a.test": StaticRoute("a.test")}
+        router = Router(NoDns(), lambda name: False, lambda names: None, routes)
+        return Relay(
+            "own.test", self.spool, self.queue, router, self.internet, self.patience, world
+        )
+
+    async def _take_report(self, mailbox: Mailbox, content: bytes) -> Verdict:
+        if self.verdict:
+            self.reports.append((self.internet.now - NOW, str(mailbox), content))
+        return self.verdict
+
+    async def _wait(self, seconds: float) -> None:
+        """While something is under way, time stands still; else it goes to what is due next."""
+        await asyncio.sleep(0)
+        if not self._relay.busy:
+            due = self.queue.next_due(self.internet.now)
+            if due is None or due > self._until:
+                self._reached.set()
+                await asyncio.sleep(3600)  # until `go` ends it
+            self.internet.now = max(self.internet.now, due)
+
+    def go(self, seconds: float = 10 * DAY) -> None:
+        """Let so much time go by."""
+
+        async def story() -> None:
+            self._reached = asyncio.Event()
+            self._until = self.internet.now + seconds
+            self._relay = self.relay()
+            task = asyncio.ensure_future(self._relay.run())
+            waiting = asyncio.ensure_future(self._reached.wait())
+            done, _ = await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if task in done:
+                task.result()
+            task.cancel()
+            await asyncio.wait((task,))
+
+        asyncio.run(asyncio.wait_for(story(), 20))
+        self.internet.now = max(self.internet.now, self._until)
+        self.spool.close()
+        self.start()
+
+    def put(
+        self,
+        *addresses: str,
+        sender: str = "alice@own.test",
+        notify: frozenset[Notify] | None = None,
+        content: bytes = b"Subject: one\r\n\r\ntext\r\n",
+    ) -> str:
+        """A message into the queue."""
+        staging = MemoryStaging()
+        staging.write(content)
+        message = staging.finish()
+        self._names += 1
+        name = f"m-{self._names}"
+        recipients = tuple(
+            Recipient(ForwardPath(mailbox(one)), RcptParameters(notify)) for one in addresses
+        )
+        path = ReversePath(mailbox(sender) if sender else None)
+        envelope = Envelope(Client("192.0.2.9"), path, MailParameters(), recipients)
+
+        async def story() -> None:
+            held = await self.outbox.hold(envelope, name, message.header_block, message.body)
+            await held.release()
+
+        asyncio.run(story())
+        return name
+
+    def left(self) -> list[str]:
+        return self.spool.ids()
+
+    def close(self) -> None:
+        self.spool.close()
+
+
+def mailbox(address: str) -> Mailbox:
+    local, _, domain = address.partition("@")
+    return Mailbox(local, domain)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_message_goes_to_each_destination_once(site: Site) -> None:
+    site.put("bob@b.test", "carol@b.test", "dave@c.test")
+    site.go()
+    assert [(who, what) for _, who, what in site.internet.at("b.test").got] == [
+        (("bob", "carol"), b"Subject: one\r\n\r\ntext\r\n")
+    ]
+    assert [who for _, who, _ in site.internet.at("c.test").got] == [("dave",)]
+    assert site.left() == []
+    assert site.reports == []
+    assert site.spool.orders() == []
+
+
+def test_five_days_of_tries_and_then_it_goes_back(site: Site) -> None:
+    """RFC 5321 4.5.4.1, in a moment."""
+    site.internet.at("b.test").answer = LATER
+    site.put("bob@b.test")
+    site.go()
+    assert 25 < site.internet.at("b.test").connections < 45
+    (delayed_at, _, delayed), (failed_at, to, failed) = site.reports
+    assert to == "alice@own.test"
+    assert 4 * HOUR <= delayed_at < 9 * HOUR
+    assert b"Action: delayed\r\nStatus: 4.2.0" in delayed
+    assert 5 * DAY <= failed_at < 5 * DAY + 60
+    assert b"Action: failed\r\nStatus: 5.4.7" in failed
+    assert b"given up after 120 hours: 450 later" in failed
+    assert site.left() == []
+
+
+def test_a_dead_destination_is_asked_seldom_and_its_mail_goes_back_all_the_same(site: Site) -> None:
+    site.internet.at("dead.test").refuses = DEAD
+    for _ in range(12):
+        site.put("bob@dead.test")
+    site.go()
+    assert site.internet.at("dead.test").connections < 45  # not 12 messages with 30 tries each
+    assert len(site.reports) == 24
+    assert site.left() == []
+
+
+def test_each_recipient_has_a_fate_of_its_own(site: Site) -> None:
+    there = site.internet.at("b.test")
+    there.answers = {"later": LATER, "nobody": NEVER}
+    site.put("bob@b.test", "later@b.test", "nobody@b.test")
+    site.go(HOUR)
+    assert [who for _, who, _ in there.got] == [("bob",)]
+    ((_, _, report),) = site.reports
+    assert b"nobody@b.test" in report
+    assert b"later@b.test" not in report
+    progress = site.spool.load("m-1").progress
+    assert [one.open for one in progress] == [False, True, False]
+    there.answers = {}
+    site.go()
+    assert [who for _, who, _ in there.got] == [("bob",), ("later",)]
+    assert len(site.reports) == 1
+    assert site.left() == []
+
+
+def test_a_restart_keeps_the_times(site: Site) -> None:
+    there = site.internet.at("b.test")
+    there.answer = LATER
+    site.put("bob@b.test")
+    site.go(1)
+    assert there.connections == 1
+    site.go(200)
+    site.go(98)
+    assert there.connections == 1
+    site.go(2)
+    assert there.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("notify", "actions"),
+    [
+        (None, [b"delayed", b"failed"]),
+        (frozenset[Notify](), []),
+        (frozenset({Notify.FAILURE}), [b"failed"]),
+        (frozenset({Notify.DELAY}), [b"delayed"]),
+        (frozenset({Notify.SUCCESS}), [b"relayed"]),
+    ],
+)
+def test_notify(site: Site, notify: frozenset[Notify] | None, actions: list[bytes]) -> None:
+    """RFC 3461 4.1, 5.2.2: a server that knows no DSN has us say that it was passed on."""
+    site.internet.at("dead.test").answer = LATER
+    site.put("bob@dead.test", "carol@c.test", notify=notify)
+    site.go()
+    assert actions == [
+        next(word for word in (b"delayed", b"failed", b"relayed") if b"Action: " + word in report)
+        for _, _, report in site.reports
+    ]
+    assert site.left() == []
+
+
+def test_nobody_hears_of_a_message_without_a_sender(site: Site) -> None:
+    site.internet.at("b.test").answer = NEVER
+    site.put("bob@b.test", sender="")
+    site.internet.at("dead.test").refuses = DEAD
+    site.put("bob@dead.test", sender="")
+    site.go()
+    assert site.reports == []
+    assert site.left() == []
+
+
+def test_a_report_that_finds_no_place_waits(site: Site) -> None:
+    site.internet.at("b.test").answer = NEVER
+    site.verdict = Verdict(Kind.DISK_FULL)
+    site.put("bob@b.test")
+    site.go(600)
+    assert site.left() == ["m-1"]
+    site.verdict = ACCEPTED
+    site.go(600)
+    assert len(site.reports) == 1
+    assert site.left() == []
+    assert site.internet.at("b.test").connections == 1
+
+
+def test_a_report_that_nobody_can_have_is_lost(site: Site) -> None:
+    site.internet.at("b.test").answer = NEVER
+    site.verdict = Verdict(Kind.NO_SUCH_USER)
+    site.put("bob@b.test")
+    site.go(600)
+    assert site.left() == []
+
+
+def test_a_domain_that_takes_no_mail(site: Site) -> None:
+    site.put("bob@null.test")
+    site.go()
+    ((at, _, report),) = site.reports
+    assert at < 60
+    assert b"Status: 5.1.10" in report
+
+
+def test_a_thousand_recipients_go_in_hundreds(site: Site) -> None:
+    there = site.internet.at("b.test")
+    site.put(*(f"bob{number}@b.test" for number in range(250)))
+    site.go()
+    assert there.most_recipients == 100
+    assert sum(len(who) for _, who, _ in there.got) == 250
+    assert there.connections == 1
+
+
+def test_a_connection_is_used_again(site: Site) -> None:
+    for _ in range(30):
+        site.put("bob@b.test")
+    site.go()
+    there = site.internet.at("b.test")
+    assert len(there.got) == 30
+    assert there.connections < 10
+
+
+def test_orders_of_an_operator(site: Site) -> None:
+    there = site.internet.at("b.test")
+    there.answer = LATER
+    held, deleted, hurried = (site.put("bob@b.test") for _ in range(3))
+    site.go(10)
+    site.spool.order("hold", held)
+    site.spool.order("delete", deleted)
+    there.answer = OK
+    site.spool.order("retry", hurried)
+    site.go(10)
+    assert sorted(site.left()) == [held]
+    assert len(there.got) == 1
+    site.go(10 * DAY)
+    assert site.left() == [held]
+    assert site.spool.orders() == []
+    site.spool.order("release", held)
+    site.spool.order("retry", "not-there")
+    site.spool.order("eat", held)
+    site.go(10)
+    assert len(there.got) == 2
+    assert site.spool.orders() == []
+
+
+def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_go(site: Site) -> None:
+    bad, _ = site.put("bob@b.test"), site.put("carol@b.test")
+    messages = Path(site._data, ".mailserver/queue/messages")
+    (messages / bad).write_bytes(b"garbage")
+    site.go()
+    assert site.left() == []
+    assert [who for _, who, _ in site.internet.at("b.test").got] == [("carol",)]
+    assert (messages.parent / f"bad-{bad}").exists()
+
+
+def test_outcomes_that_cannot_be_written_down_are_not_tried_for_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not have a message delivered every minute."""
+    note, full = Spool.note, [True]
+
+    def noting(spool: Spool, message_id: str, *notes: Note) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        note(spool, message_id, *notes)
+
+    monkeypatch.setattr(Spool, "note", noting)
+    site.put("bob@b.test")
+    wait = site._wait
+
+    async def one_more_wait(seconds: float) -> None:
+        if site.internet.now > NOW + HOUR:
+            full[0] = False
+        await wait(seconds)
+
+    monkeypatch.setattr(site, "_wait", one_more_wait)
+    site.go(2 * HOUR)
+    assert len(site.internet.at("b.test").got) == 1
+    assert site.left() == []
+
+
+def test_what_a_crash_leaves_between_outcome_and_report(site: Site) -> None:
+    site.internet.at("b.test").answer = NEVER
+    site.verdict = Verdict(Kind.STORAGE_FAILED)  # as if it had been killed here
+    site.put("bob@b.test")
+    site.go(1)
+    site.verdict = ACCEPTED
+    site.go(1)
+    assert len(site.reports) == 1
+    assert site.left() == []
+
+
+def test_many_messages_for_many_destinations(site: Site) -> None:
+    """Two destinations of a message write into one file; every recipient is served once."""
+    for number in range(60):
+        names = [f"bob@d{(number + n) % 12}.test" for n in range(4)]
+        site.put(*names)
+    site.internet.at("d3.test").answer = LATER
+    site.internet.at("d4.test").refuses = DEAD
+    site.go(HOUR)
+    site.internet.at("d3.test").answer = OK
+    site.internet.at("d4.test").refuses = None
+    site.go(DAY)
+    assert site.left() == []
+    counts = Counter({name: len(there.got) for name, there in site.internet.destinations.items()})
+    assert counts == {f"d{number}.test": 20 for number in range(12)}
