@@ -4,6 +4,7 @@
 #   make test    every test that needs no Docker engine
 #   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
 #   make torture power cuts and kills by the thousand (needs root); make repro SEED=… repeats one
+#   make fuzz    inputs by the million to all that reads octets; ARGS="--repeat …" repeats one
 #   make check   lint, types and test
 #   make bench   speed, ours and others'
 #
@@ -20,7 +21,7 @@ SUBMISSION_PORT ?= 2587
 SUBMISSIONS_PORT ?= 2465
 POP3S_PORT ?= 2995
 
-.PHONY: help setup run test e2e torture repro bench lint format types check docs lock clean
+.PHONY: help setup run test e2e fuzz torture repro bench lint format types check docs lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -69,6 +70,9 @@ e2e: setup
 	lab/prepare.sh
 	MAIL_TAG=e2e docker compose --profile client --progress quiet build
 	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 torture: setup
 	$(BIN)/python -m tests.torture all $(ARGS)

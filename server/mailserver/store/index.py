@@ -24,6 +24,8 @@ _ENTRY = struct.Struct("<QQQ12sII")
 HEADER_SIZE = _HEADER.size
 SETTLED_OFFSET = HEADER_SIZE - _SETTLED.size
 ENTRY_SIZE = _ENTRY.size
+MOST_OCTETS = 2**63 - 1
+"""Of a file, as the system counts them."""
 BEGINNING_OCTETS = 256
 """Of a record, by which a piece of it is recognised: sender, time, trace and more."""
 
@@ -87,7 +89,7 @@ def unpack(octets: bytes, inode: int) -> Index:
     entries = list(map(Entry._make, _ENTRY.iter_unpack(memoryview(octets)[HEADER_SIZE:whole])))
     expected = entries[0].offset if entries else 0
     for position, entry in enumerate(entries):
-        if entry.offset != expected or not entry.length:
+        if entry.offset != expected or not entry.length or entry.end > MOST_OCTETS:
             del entries[position:]
             break
         expected += entry.length

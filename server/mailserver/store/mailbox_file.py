@@ -226,12 +226,17 @@ class MailboxFile:
         self._end = durable.write_at(self._mailbox, b"\n" * missing, self._end)
 
     def _scan(self, known: list[Entry]) -> list[Entry]:
-        """Entries for all records, reading those behind the ones that are known."""
-        start = end_of(known)
-        chunks = read_chunks(self._mailbox, start, self._end)
-        starts = [start + offset for offset in mbox.record_starts(chunks)]
+        """Entries for all records, reading those behind the ones that are known. What is no record
+        there belongs to the last one, as any program that reads the file sees it."""
+        kept, starts = known, []
+        for kept in (known, known[:-1], []):
+            start = end_of(kept)
+            chunks = read_chunks(self._mailbox, start, self._end)
+            starts = [start + offset for offset in mbox.record_starts(chunks)]
+            if starts[:1] == [start]:
+                break
         bounds = itertools.pairwise([*starts, self._end])
-        return index.join(known, [self._describe(start, end) for start, end in bounds])
+        return index.join(kept, [self._describe(start, end) for start, end in bounds])
 
     def _describe(self, start: int, end: int) -> Entry:
         octets = sum(map(len, read_content(self._mailbox, start, end)))

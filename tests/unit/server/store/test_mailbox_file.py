@@ -233,6 +233,35 @@ def test_what_is_no_message_stays_where_it_is(store: FileStore, box: Box) -> Non
     assert [deliver(store, "bob")] == contents(store, "bob")
 
 
+def test_what_another_program_appends_hides_no_mail(store: FileStore, box: Box) -> None:
+    """Octets without a From_ line are part of the last message, and what comes later is seen."""
+    first = deliver(store, "bob")
+    with box.file.open("ab") as file:
+        file.write(b"a thing to do\n")
+    second = deliver(store, "bob")
+    assert contents(store, "bob") == [first + b"\r\na thing to do\r\n", second]
+    delete(store, "bob", 1)
+    assert contents(store, "bob") == [second]
+
+
+def test_a_file_written_over_with_its_first_record_kept(store: FileStore, box: Box) -> None:
+    first, _ = deliver(store, "bob"), deliver(store, "bob")
+    kept = read(store, "bob")[0]
+    record = box.file.read_bytes()
+    box.file.write_bytes(record[: record.index(b"\n\nFrom ") + 2] + b"F")
+    third = deliver(store, "bob")
+    assert contents(store, "bob") == [first + b"\r\nF\r\n", third]
+    assert read(store, "bob")[0].unique_id != kept.unique_id
+
+
+def test_an_index_with_numbers_that_no_file_has(store: FileStore, box: Box) -> None:
+    sent = [deliver(store, "bob")]
+    inode = box.file.stat().st_ino
+    huge = index.Entry(2**63, 2**62, 7, b"x" * 12, 1, 0)
+    box.index.write_bytes(index.pack_header(inode, box.file.stat().st_size) + index.pack([huge]))
+    assert contents(store, "bob") == sent
+
+
 def test_the_index_was_removed_while_the_server_runs(store: FileStore, box: Box) -> None:
     sent = [deliver(store, "bob")]
     before = read(store, "bob")
