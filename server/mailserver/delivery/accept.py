@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mailserver.accounts.base import Accounts
+from mailserver.delivery import receipts
 from mailserver.delivery.addressing import AddressBook, Addresses, Network
 from mailserver.delivery.outbox import Held, Outbox
 from mailserver.delivery.throttle import Throttle
@@ -29,8 +30,6 @@ from mailserver.wire.peer import is_in, is_own, network_of
 from mailserver.wire.value import value
 
 Append = Callable[[Deposit], Awaitable[Verdict]]
-
-
 NO_QUOTA = Usage()
 
 
@@ -84,6 +83,7 @@ class Reception:
         is no way out."""
         self._outbox = outbox
         self._policy = policy
+        self._own_name = policy.addresses.domains[0]
         self._of_address = Throttle(policy.messages_a_minute, clock)
         self._of_user = Throttle(policy.messages_of_user, clock)
         self._book = AddressBook(policy.addresses, accounts)
@@ -147,10 +147,14 @@ class Reception:
         deposit = self._address(local, message, found, message_id, above)
         if not deposit and not foreign.recipients:  # all accounts vanished since RCPT
             return Verdict(Kind.NO_SUCH_USER), message_id
-        if not foreign.recipients:
-            return await self._append(deposit), message_id
-        message = replace(message, header=found, header_block=above + message.header_block)
-        return await self._accept_both(deposit, foreign, message, message_id), message_id
+        if foreign.recipients:
+            head = replace(message, header=found, header_block=above + message.header_block)
+            verdict = await self._accept_both(deposit, foreign, head, message_id)
+        else:
+            verdict = await self._append(deposit)
+        if verdict:
+            await self._confirm(local, message, message_id)
+        return verdict, message_id
 
     async def _accept_both(
         self, deposit: Deposit, foreign: Envelope, message: StagedMessage, message_id: str
@@ -173,6 +177,17 @@ class Reception:
             if held is not None:
                 with suppress(OSError):
                     await held.discard()
+
+    async def _confirm(self, local: Envelope, message: StagedMessage, message_id: str) -> None:
+        """To senders here alone: a stranger's reverse-path may be anybody's, who never asked."""
+        sender = local.reverse_path.mailbox
+        if sender is None or not self._book.is_local(sender):
+            return
+        block, now = message.header_block, self._clock()
+        content = receipts.receipt(local, block, message_id, self._own_name, now)
+        if content:
+            with suppress(OSError):  # the message is stored, and that is what 250 says
+                await self.report(sender, content)
 
     async def report(self, mailbox: Mailbox, content: bytes) -> Verdict:
         """A message of this server itself, from `<>`; CRLF line ends."""
@@ -210,15 +225,14 @@ class Reception:
         """Trace line and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
         (7.2)."""
         at = trace.stamp(int(self._clock()))
-        own_name = self._policy.addresses.domains[0]
         one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
         block = message.header_block
         if envelope.client.user:
-            block += submission.missing_fields(block, at, message_id, own_name)
+            block += submission.missing_fields(block, at, message_id, self._own_name)
         found = message.header
         assert found is not None, "it was looked at"
         empty_line = b"" if found.end or found.separated else b"\n"
-        return trace.received(envelope, own_name, message_id, one, at) + block + empty_line
+        return trace.received(envelope, self._own_name, message_id, one, at) + block + empty_line
 
     def _is_slow_enough(self, client: Client) -> bool:
         if client.user and not self._of_user.admits(client.user):
@@ -263,16 +277,15 @@ class Reception:
         sender = str(envelope.reverse_path)
         from_line = trace.from_line(sender, at)
         above = trace.return_path(sender) + above
-        own_name = self._policy.addresses.domains[0]
         block = message.header_block
         if envelope.client.user:
-            block += submission.missing_fields(block, at, message_id, own_name)
-        block = _stamped(block, found, trace.stored_stamp(at))
+            block += submission.missing_fields(block, at, message_id, self._own_name)
+        block = trace.stamped(block, found, at)
         return tuple(
             Delivery(
                 user,
                 from_line,
-                above + trace.received(envelope, own_name, message_id, recipient, at) + block,
+                above + trace.received(envelope, self._own_name, message_id, recipient, at) + block,
                 message.body,
             )
             for user, recipient in self._users(envelope.forward_paths).items()
@@ -285,14 +298,3 @@ class Reception:
             for user in self._book.users(forward_path.mailbox):
                 users.setdefault(user, str(forward_path))
         return users
-
-
-def _stamped(block: bytes, found: Header, stamp: bytes) -> bytes:
-    """The header block with the stored stamp right behind the subject, or at its end.
-
-    A message whose text begins where its header should gets the empty line that it lacks, or the
-    lines above would swallow its first words.
-    """
-    after = found.after_subject
-    empty_line = b"" if found.end or found.separated else b"\n"
-    return block[:after] + stamp + block[after:] + empty_line

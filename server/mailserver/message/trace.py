@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from mailserver.message.envelope import Envelope
+from mailserver.message.header import Header
 from mailserver.wire.value import value
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -87,3 +88,14 @@ def hops(header_block: bytes) -> int:
 def stored_stamp(at: Stamp) -> bytes:
     """The stored form's own stamp, date : hour : minute, also a valid RFC 5321 trace line."""
     return f'Received: "{at.stored}"; {at.date_time}\n'.encode()
+
+
+def stamped(block: bytes, found: Header, at: Stamp) -> bytes:
+    """The header block with the stored stamp right behind the subject, or at its end.
+
+    A message whose text begins where its header should gets the empty line that it lacks, or the
+    lines above would swallow its first words.
+    """
+    after = found.after_subject
+    empty_line = b"" if found.end or found.separated else b"\n"
+    return block[:after] + stored_stamp(at) + block[after:] + empty_line
