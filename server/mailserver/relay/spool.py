@@ -35,6 +35,8 @@ QUEUE = "queue"
 _MESSAGES, _COMING, _ORDERS, _OWNER = "messages", "coming", "orders", "owner"
 NEW = "new"
 """The order that says: this message has just come."""
+DELETE = "delete"
+"""The order that takes a message out of the queue, and nobody is told."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _ENTRY_LIMIT = 16 * 1024 * 1024
@@ -176,6 +178,13 @@ class Spool:
             return _read(fd)[0]
         finally:
             os.close(fd)
+
+    def load_or_none(self, message_id: str) -> QueuedMessage | None:
+        """None: it is gone, or cannot be read."""
+        try:
+            return self.load(message_id)
+        except (FileNotFoundError, Unreadable):
+            return None
 
     def content(self, message_id: str) -> Iterator[bytes]:
         """In pieces, CRLF line ends; raises OSError or Unreadable."""

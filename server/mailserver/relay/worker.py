@@ -22,7 +22,7 @@ from mailserver.relay.entry import Order, Ordered, QueuedMessage
 from mailserver.relay.ledger import Ledger
 from mailserver.relay.queue import Job, Queue
 from mailserver.relay.routing import NoRoute, Router
-from mailserver.relay.spool import NEW, Spool, Unreadable
+from mailserver.relay.spool import DELETE, NEW, Spool, Unreadable
 from mailserver.relay.world import World
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ TROUBLE_SECONDS = 60.0
 
 BATCH = 200
 """Messages that are read in one go."""
-DELETE = "delete"
-"""The order that takes a message out of the queue, and nobody is told."""
 NOWHERE = ""
 """The destination of a job that only has reports to send."""
 
