@@ -9,9 +9,10 @@ from __future__ import annotations
 import binascii
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import BinaryIO
 
 from mailapp.charset import decode_bytes
 
@@ -93,6 +94,16 @@ def decode(value: bytes | bytearray) -> str:
 def decode_line(line: bytes) -> str:
     """One physical line of a header block, without its line end."""
     return decode_words(decode_bytes(line.removesuffix(b"\n").removesuffix(b"\r"), "utf-8"))
+
+
+def decoded_lines(content: BinaryIO) -> Iterator[str]:
+    """The lines of a header block with their newlines, decoded; a long one comes in pieces."""
+    starts_line = True
+    while piece := content.readline(MAX_VALUE_OCTETS):
+        if starts_line and piece in (b"\r\n", b"\n"):
+            return
+        starts_line = piece.endswith(b"\n")
+        yield decode_line(piece) + ("\n" if starts_line else "")
 
 
 def decode_words(text: str) -> str:

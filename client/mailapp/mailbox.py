@@ -174,12 +174,7 @@ class Mailbox:
         with tempfile.TemporaryFile() as content:
             self._client.retrieve_header(number, content.write)
             content.seek(0)
-            starts_line = True
-            while piece := content.readline(headers.MAX_VALUE_OCTETS):
-                if starts_line and piece in (b"\r\n", b"\n"):
-                    return
-                starts_line = piece.endswith(b"\n")
-                yield headers.decode_line(piece) + ("\n" if starts_line else "")
+            yield from headers.decoded_lines(content)
 
     def set_status(self, number: int, status: str) -> None:
         """OLD, READ or ANSWERED; an answered message stays so when it is read again."""

@@ -135,8 +135,8 @@ def test_the_text_can_be_written_in_an_editor(mailserver: Any, face: Start, tmp_
     client.types("Ctrl-E")
     client.waits_for("from the editor")
     client.types("Ctrl-C")
-    client.waits_for("Leave this message?")
-    client.types("y")
+    client.waits_for("Keep this message as a draft?")
+    client.types("n")
     client.waits_for("Manage Mail")
     client.types("Ctrl-C")
     assert client.ends() == 130
@@ -199,3 +199,138 @@ def test_a_killed_client_deletes_nothing(mailserver: Any, face: Start) -> None:
     client.child.kill(signal.SIGKILL)
     client.ends()
     assert mailserver.count() == 1
+
+
+MIXED = b"""\
+From: Bob <bob@mailserver>
+To: alice@mailserver, carol@mailserver
+Subject: =?utf-8?q?Pl=C3=A4ne?=
+Message-ID: <plans@mailserver>
+X-Odd: yes
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+Here they are.
+--b
+Content-Type: application/pdf
+Content-Disposition: attachment; filename="../../plans.pdf"
+Content-Transfer-Encoding: base64
+
+aGVsbG8=
+--b--
+"""
+
+
+def test_headers_source_and_attachments(mailserver: Any, face: Start, tmp_path: Path) -> None:
+    mailserver.deliver(MIXED)
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("N @", "Pläne")
+    client.types("Enter")
+    client.waits_for("Attachment: ", "plans.pdf", "Here they are.")
+    client.types("H")
+    client.waits_for("X-Odd: yes", "Subject: Pläne")
+    client.types("q", "e")
+    client.waits_for("=?utf-8?q?Pl=C3=A4ne?=")
+    client.types("G")
+    client.waits_for("aGVsbG8=")
+    client.types("q", "v")
+    client.waits_for("Attachments of message 1", ">  1", "application/pdf")
+    client.types("s")
+    client.waits_for("Save as: plans.pdf")
+    client.types("Ctrl-U", str(tmp_path / "saved"), "Enter")
+    client.waits_for("Saved as")
+    assert (tmp_path / "saved").read_bytes() == b"hello"
+    assert (tmp_path / "saved").stat().st_mode & 0o777 == 0o600
+    client.types("s", "Ctrl-U", str(tmp_path / "saved"), "Enter")
+    client.waits_for("File exists")
+    client.types("q", "s", "Ctrl-U", str(tmp_path / "whole.eml"), "Enter")
+    client.waits_for("Saved as")
+    assert b"X-Odd: yes\r\n" in (tmp_path / "whole.eml").read_bytes()
+
+
+def test_reply_and_forward(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(MIXED)
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("Pläne")
+    client.types("g")
+    client.waits_for("To:      bob@mailserver", "Cc:      carol@mailserver", "> Here they are.")
+    client.waits_for("Subject: Re: Pläne", "9/50")
+    client.types("Ctrl-C")
+    client.waits_for("Keep this message as a draft?")
+    client.types("n")
+    client.waits_for("Mail of alice")
+    client.types("r")
+    client.waits_for("> Here they are.", without="carol")
+    client.types("Thanks.", "Enter", "Ctrl-D", "y")
+    client.waits_for("Sent. bob@mailserver: 250", "1 r @")
+    client.types("F")
+    client.waits_for("Subject: Fwd: Pläne", "-- attached: message.eml (")
+    client.types("bob", "Tab")
+    client.waits_for("To:      bob@mailserver")
+    client.types("Ctrl-D", "y")
+    client.waits_for("Sent. bob@mailserver: 250")
+    client.types("q", "q")
+    assert client.ends() == 0
+    session = mailserver.pop3("bob")
+    first, second = (b"\n".join(session.retr(number)[1]) for number in (1, 2))
+    session.quit()
+    assert b"In-Reply-To: <plans@mailserver>" in first
+    assert b"Thanks.\n" in first
+    assert b"Content-Type: message/rfc822" in second
+
+
+def test_drafts_attachments_and_a_refusal(mailserver: Any, face: Start, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("a note")
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("2")
+    client.waits_for("0/50")
+    client.types("nobody@mailserver", "Tab", "Tab", "Tab", "for later")
+    client.types("Ctrl-A", str(note), "Enter")
+    client.waits_for("-- attached: note.txt (6 B)")
+    client.types("Ctrl-A", str(tmp_path / "missing"), "Enter")
+    client.waits_for("No such file or directory: /")
+    client.types("Ctrl-D", "y")
+    client.waits_for("Not sent: nobody@mailserver was refused: 550", "It is kept as a draft.")
+    client.types("q", "Ctrl-C", "y")
+    client.waits_for("(1 draft)", "Send Mail offers it again")
+    client.types("q")
+    assert client.ends() == 0
+    again = face()
+    again.waits_for("(1 draft)")
+    again.types("2")
+    again.waits_for("> A new message", "nobody@mailserver", "for later")
+    again.types("Down", "Enter")
+    again.waits_for("-- attached: note.txt")
+    again.types("Esc")
+    again.waits_for("Keep this message")
+    again.types("n")
+    again.waits_for("Manage Mail", without="draft")
+
+
+def test_find_and_limit(mailserver: Any, face: Start) -> None:
+    for number in range(1, 41):
+        kind = "apple" if number % 10 == 0 else "pear"
+        mailserver.deliver(f"Subject: {kind} {number}\n\nx\n".encode())
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("apple 40")
+    client.types("/", "apple", "Enter")
+    client.waits_for("> 10")
+    client.types("n")
+    client.waits_for("> 20")
+    client.types("l", "subject:apple", "Enter")
+    client.waits_for("4 with subject:apple", "apple 10", "> 20", "apple 40", without="pear")
+    client.types("l", "Ctrl-U", "is:nonsense", "Enter")
+    client.waits_for("is:nonsense is not known")
+    client.types("l", "Ctrl-U", "Enter")
+    client.waits_for("pear 2", "> 20")

@@ -10,12 +10,12 @@ from prompt_toolkit.document import Document
 
 from mailapp import compose
 from mailapp.compose import MAX_SUBJECT_CHARACTERS, Draft, FieldProblem
-from mailapp.render import visible_line, width
+from mailapp.render import octets, visible_line, width
 from mailapp.screen import body_editor, editing
-from mailapp.screen.base import Ask, Back, Say, Screen, Step
+from mailapp.screen.base import Ask, Back, Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key
 from mailapp.screen.paint import Row, Size, View, line
-from mailapp.screen.wishes import EditOutside, Send
+from mailapp.screen.wishes import Attach, Complete, Drop, EditOutside, Keep, Send
 
 T = TypeVar("T")
 NAMES = ("From", "To", "Cc", "Bcc", "Subject")
@@ -32,22 +32,28 @@ class Form(Screen):
     body: Document = field(default_factory=Document)
     at: int = 1
     top: int = 0  # the first row of the body that is shown
+    kept: int | None = None  # its number among the drafts
+    answers: str = ""  # the unique id of the message that it answers
 
     takes_text = True
     hints = (
         ("Ctrl-D", "send"),
         ("Tab", "next field"),
         ("Ctrl-E", "editor"),
+        ("Ctrl-A", "attach"),
         ("F1", "keys"),
         ("Ctrl-C", "leave"),
     )
     more_keys = (
+        ("Tab", "in To, Cc, Bcc: completes an address met before"),
         ("Shift-Tab", "the field before"),
+        ("Ctrl-R", "take the last attachment away"),
+        ("Ctrl-S", "keep as a draft"),
         ("Ctrl-U Ctrl-K Ctrl-W", "erase to the beginning, to the end, a word"),
     )
 
     @classmethod
-    def of(cls, draft: Draft) -> Form:
+    def of(cls, draft: Draft, kept: int | None = None, answers: str = "") -> Form:
         """The cursor stands in the first field that is still empty."""
         texts = [
             draft.sender,
@@ -56,7 +62,8 @@ class Form(Screen):
         ]
         fields = tuple(editing.field(text) for text in texts)
         at = next((at for at in (0, 1, 4) if not texts[at]), BODY)
-        return cls(draft, fields, Document("\n".join(draft.body), 0), at)
+        body = Document("\n".join(draft.body), 0)
+        return cls(draft, fields, body, at, kept=kept, answers=answers)
 
     def title(self) -> tuple[str, str]:
         """What is written."""
@@ -74,7 +81,7 @@ class Form(Screen):
             if at == self.at:
                 cursor = (len(rows), column)
             rows.append(row)
-        rows.append(line("-" * size.columns, size.columns, "heads"))
+        rows.append(line(self._rule(size.columns), size.columns, "heads"))
         page = max(1, size.rows - len(rows))
         text_rows, (at_row, column) = body_editor.layout(self.body, size.columns)
         top = body_editor.top_for(at_row, self.top, page)
@@ -82,6 +89,15 @@ class Form(Screen):
             cursor = (len(rows) + at_row - top, column)
         rows += [line(text, size.columns) for text in text_rows[top : top + page]]
         return View(rows, cursor)
+
+    def _rule(self, columns: int) -> str:
+        """Between fields and text; what is attached stands in it."""
+        attached = [
+            f"{visible_line(one.name) or 'a message'} ({octets(len(one.content))})"
+            for one in self.draft.attachments
+        ]
+        words = f"-- attached: {', '.join(attached)} " if attached else ""
+        return words + "-" * (columns - width(words))
 
     def _shown_fields(self, size: Size) -> range:
         """All; on a low screen those around the one that is typed into."""
@@ -107,6 +123,8 @@ class Form(Screen):
 
     def press(self, key: Key, size: Size) -> Step:
         """Typing, moving between fields, and what the bottom row says."""
+        if key.name in {"c-i", "s-tab"}:
+            return self._tab(is_back=key.name == "s-tab")
         match key.name:
             case "c-d":
                 return self._send()
@@ -114,11 +132,20 @@ class Form(Screen):
                 return self, self._leave()
             case "c-e":
                 return self, EditOutside(self.body.text)
-            case "c-i":
-                return replace(self, at=(self.at + 1) % (BODY + 1)), None
-            case "s-tab":
-                return replace(self, at=(self.at - 1) % (BODY + 1)), None
+            case "c-a":
+                return self, Prompt("attach", "Attach the file: ")
+            case "c-s":
+                return self, Keep(self.written(), self.kept)
+        if key.name == "c-r":
+            fewer = replace(self.draft, attachments=self.draft.attachments[:-1])
+            return replace(self, draft=fewer), None
         return self._type_body(key, size) if self.at == BODY else self._type_field(key), None
+
+    def _tab(self, is_back: bool) -> Step:
+        if is_back:
+            return replace(self, at=(self.at - 1) % (BODY + 1)), None
+        beginning = self._unfinished_address()
+        return (self, Complete(beginning)) if beginning else (self.to_next(), None)
 
     def _type_field(self, key: Key) -> Form:
         match key.name:
@@ -142,11 +169,51 @@ class Form(Screen):
         """What came back from the editor."""
         return replace(self, body=Document(text.rstrip("\n"), 0), top=0, at=BODY)
 
+    def to_next(self) -> Form:
+        """The next field."""
+        return replace(self, at=(self.at + 1) % (BODY + 1))
+
+    def _unfinished_address(self) -> str:
+        """What stands behind the last comma of To, Cc or Bcc, and is no address yet."""
+        if self.at not in {1, 2, 3}:
+            return ""
+        last = self.fields[self.at].text.rpartition(",")[2].strip()
+        return "" if "@" in last else last
+
+    def completed(self, beginning: str, addresses: tuple[str, ...]) -> Step:
+        """With the address met last; without one, Tab goes on to the next field."""
+        if not addresses or self._unfinished_address() != beginning:
+            return self.to_next(), None
+        text = self.fields[self.at].text
+        before = text[: len(text) - len(text.rpartition(",")[2])]
+        field_ = editing.field(f"{before} {addresses[0]}".strip())
+        fields = (*self.fields[: self.at], field_, *self.fields[self.at + 1 :])
+        also = f"Also: {', '.join(addresses[1:])}" if addresses[1:] else ""
+        return replace(self, fields=fields), Say(also)
+
+    def answer(self, name: str, text: str, size: Size) -> Step:
+        """The path of a file to attach."""
+        return self, Attach(self.draft, text) if text.strip() else None
+
     def _leave(self) -> Ask | Back:
         is_begun = any(self.fields[at].text for at in (1, 2, 3, 4)) or bool(self.body.text.strip())
         if not is_begun:
             return Back()
-        return Ask("Leave this message? It is thrown away.", (("y", "throw it away", Back()),))
+        drop = Drop(self.kept) if self.kept is not None else Back()
+        keep = Keep(self.written(), self.kept, leaves=True)
+        return Ask(
+            "Keep this message as a draft?", (("y", "keep", keep), ("n", "throw away", drop))
+        )
+
+    def written(self) -> Draft:
+        """As it stands there, right or wrong: for keeping."""
+        texts = [one.text.strip() for one in self.fields]
+        to, cc, bcc = (
+            tuple(one.strip() for one in text.split(",") if one.strip()) for text in texts[1:4]
+        )
+        body = tuple(self.body.text.split("\n"))
+        made = replace(self.draft, sender=texts[0], recipients=to, subject=texts[4], body=body)
+        return replace(made, cc=cc, bcc=bcc)
 
     def _send(self) -> Step:
         """Checked field by field; the first that is wrong is where the cursor goes."""
@@ -155,7 +222,9 @@ class Form(Screen):
         except _Wrong as wrong:
             return replace(self, at=wrong.at), Say(f"{wrong}.")
         everybody = visible_line(", ".join(draft.envelope))
-        return self, Ask(f"Send to {everybody}?", (("y", "send", Send(draft)),))
+        return self, Ask(
+            f"Send to {everybody}?", (("y", "send", Send(draft, self.kept, self.answers)),)
+        )
 
     def checked(self) -> Draft:
         """As a draft. Raises _Wrong."""

@@ -11,20 +11,19 @@ from typing import TypeVar
 from prompt_toolkit.document import Document
 
 from mailapp import exits
-from mailapp.render import visible_line, width
-from mailapp.screen import editing, paint, wishes
+from mailapp.render import width
+from mailapp.screen import editing, paint
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen, Show, Step, Wish
-from mailapp.screen.compose_form import Form
+from mailapp.screen.hearing import hear
 from mailapp.screen.help import Keys
 from mailapp.screen.keys import Key
-from mailapp.screen.login import Login
 from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
+from mailapp.screen.news import News
 from mailapp.screen.paint import Size, View, line
-from mailapp.screen.reading import Message, Text
+from mailapp.screen.pile import Pile
 from mailapp.screen.underway import Underway
-from mailapp.screen.wishes import Job, Load, News, Quit
-from mailapp.summary import READ
+from mailapp.screen.wishes import Job, Quit
 
 S = TypeVar("S", bound=Screen)
 MAX_WAITING_KEYS = 64  # typed ahead while something is under way
@@ -39,7 +38,7 @@ class Desk:
     """All of what is seen. `size` is the terminal's."""
 
     def __init__(self, first: Screen, server: str) -> None:
-        self.pile = [first]
+        self.pile = Pile(first)
         self._server = server
         self._notice = ""
         self._question: Ask | None = None
@@ -51,7 +50,13 @@ class Desk:
     @property
     def top(self) -> Screen:
         """The screen that is seen."""
-        return self.pile[-1]
+        return self.pile.top
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way, and no message is marked to be deleted."""
+        mail_list = self.pile.find(MailList)
+        return self.underway is None and not (mail_list and mail_list.marked)
 
     # What is seen
 
@@ -109,16 +114,14 @@ class Desk:
         """As if the first screen had wished for it."""
         return self._do(wish, size, now)
 
-    def hear(self, news: News, size: Size, now: float) -> list[Wish]:
-        """What became of a job; then the keys that waited."""
-        is_load = isinstance(news, wishes.Lines) or (
-            isinstance(news, wishes.Trouble) and isinstance(news.wish, Load)
-        )
-        if is_load:
+    def hear(self, news: News, size: Size, now: float, job: Job | None = None) -> list[Wish]:
+        """What became of this job; then the keys that waited."""
+        if self._loading is not None and job is self._loading.job:
             self._loading = None
-        elif self.underway is not None:
+        if self.underway is not None and job is self.underway.job:
             self.underway = None
-        out = self._hear(news, size, now)
+        wish = hear(self.pile, news, self._server, paint.body_size(size))
+        out = [] if wish is None else self._do(wish, size, now)
         while self._waiting and self.underway is None:
             out += self.press(self._waiting.pop(0), size, now)
         return out + self.lacks(size, now)
@@ -139,7 +142,8 @@ class Desk:
     # Keys
 
     def _take(self, step: Step, size: Size, now: float) -> list[Wish]:
-        self.pile[-1], wish = step
+        screen, wish = step
+        self.pile.put(self.top, screen)
         return [] if wish is None else self._do(wish, size, now)
 
     def _do(self, wish: Wish, size: Size, now: float) -> list[Wish]:
@@ -151,7 +155,7 @@ class Desk:
             case Prompt():
                 self._prompt = (wish, editing.field(wish.text))
             case Show(screen=screen):
-                self.pile.append(screen)
+                self.pile.push(screen)
             case Back():
                 self.pile.pop()
             case Beneath():
@@ -188,98 +192,15 @@ class Desk:
 
     def _beneath(self, wish: Beneath, size: Size, now: float) -> list[Wish]:
         """The message on top lets the list move; where it cannot, one is back at the list."""
-        mail_list = self._find(MailList)
+        mail_list = self.pile.find(MailList)
         assert mail_list is not None
-        at = self.pile.index(mail_list)
         moved, _ = mail_list.press(wish.key, paint.body_size(size))
         assert isinstance(moved, MailList)
-        self.pile[at] = moved
+        self.pile.put(mail_list, moved)
         if not wish.reads:
             self._notice = "Not marked any more."
             return []
         if moved.here == mail_list.here:
-            del self.pile[at + 1 :]
+            self.pile.clear_above(moved)
             return []
         return self._do(moved.read(moved.here), size, now)
-
-    def _find(self, kind: type[S]) -> S | None:
-        return next((one for one in reversed(self.pile) if isinstance(one, kind)), None)
-
-    def _put(self, old: Screen, new: Screen) -> None:
-        self.pile[self.pile.index(old)] = new
-
-    # News
-
-    def _hear(self, news: News, size: Size, now: float) -> list[Wish]:
-        mail_list, form = self._find(MailList), self._find(Form)
-        match news:
-            case wishes.SignedIn():
-                self.pile = [Menu(self._server, visible_line(news.account.user), news.contents)]
-                self._notice = news.said or f"Welcome, {visible_line(news.account.user)}."
-            case wishes.Listing():
-                self._list(news, mail_list)
-            case wishes.Lines() if mail_list is not None:
-                self._put(mail_list, mail_list.with_lines(news))
-            case wishes.Opened():
-                self._open(news, mail_list)
-            case wishes.Left():
-                self.pile = [
-                    replace(menu, contents=news.contents)
-                    for menu in self.pile[:1]
-                    if isinstance(menu, Menu)
-                ]
-                self._notice = news.said
-            case wishes.Started():
-                self.pile.append(Form.of(news.draft))
-            case wishes.Edited() if form is not None:
-                self._notice = news.said
-                if news.text is not None:
-                    self._put(form, form.with_body(news.text))
-            case wishes.Sent() if form is not None:
-                self._sent(news, form)
-            case wishes.Trouble():
-                return self._trouble(news, mail_list, size, now)
-        return []
-
-    def _list(self, listing: wishes.Listing, mail_list: MailList | None) -> None:
-        self._notice = listing.said
-        if mail_list is not None:
-            self._put(mail_list, mail_list.with_listing(listing))
-        elif isinstance(menu := self.pile[0], Menu):
-            self.pile.append(MailList.of(menu.user, listing))
-
-    def _open(self, news: wishes.Opened, mail_list: MailList | None) -> None:
-        if mail_list is None:
-            return
-        changed = mail_list.with_listing(news.listing) if news.listing else mail_list
-        changed = changed.with_status(news.number, READ)
-        at = self.pile.index(mail_list)
-        aside = f"{news.number:,} of {changed.listing.count:,}"
-        self.pile[at:] = [
-            changed,
-            Message(f"Message {news.number:,}", aside, news.text, number=news.number),
-        ]
-
-    def _sent(self, news: wishes.Sent, form: Form) -> None:
-        if news.is_sent:
-            self.pile.remove(form)
-            self._notice = "Sent. " + "; ".join(news.answers)
-        else:
-            self.pile.append(Text("Not sent", "q: back to the message", "\n".join(news.answers)))
-
-    def _trouble(
-        self, news: wishes.Trouble, mail_list: MailList | None, size: Size, now: float
-    ) -> list[Wish]:
-        self._notice = news.text
-        if isinstance(news.wish, Load) and mail_list is not None:
-            self._put(mail_list, replace(mail_list, is_stalled=True))
-        elif isinstance(news.wish, wishes.Leave) and not news.is_in_use:
-            self._notice += " Nothing was deleted."
-        if news.is_login:
-            user = news.wish.account.user if isinstance(news.wish, wishes.SignIn) else ""
-            self.pile = [Login(self._server, editing.field(user), at=1 if user else 0)]
-        elif news.is_in_use:
-            self._notice = ""
-            again = (("y", "try again", news.wish),)
-            return self._do(Ask(f"{news.text} Try again?", again), size, now)
-        return []

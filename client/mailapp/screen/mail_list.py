@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mailapp.render import counted, octets
+from mailapp.render import counted, octets, visible_line
 from mailapp.screen import list_line
 from mailapp.screen.base import Ask, Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key, moved, top_for
+from mailapp.screen.message import ANSWER_KEYS, ANSWERS
+from mailapp.screen.news import Lines, Listing
 from mailapp.screen.paint import Row, Size, View, line
-from mailapp.screen.wishes import CheckMail, Commit, Leave, Lines, Listing, Load, Read
+from mailapp.screen.wishes import Answer, CheckMail, Commit, Find, Leave, Limit, Load, Read
 from mailapp.summary import READ, Summary
 
 KEPT_LINES = 2000
@@ -28,21 +30,29 @@ class MailList(Screen):
     top: int = 0
     marked: frozenset[int] = frozenset()
     lines: Mapping[int, Summary] = field(default_factory=dict, repr=False)
+    sought: str = ""
+    limit: str = ""
     is_stalled: bool = False  # fetching failed: not again before the next key
 
     hints = (
         ("Enter", "read"),
         ("d", "delete"),
         ("u", "undelete"),
-        ("$", "commit"),
+        ("r", "reply"),
+        ("f", "forward"),
+        ("/", "find"),
+        ("l", "limit"),
         ("c", "check mail"),
+        ("$", "delete now"),
         ("?", "keys"),
         ("q", "back"),
     )
     more_keys = (
+        *ANSWER_KEYS,
         ("j k arrows", "next, previous"),
         ("Space b PgDn PgUp", "a page on, back"),
-        ("g G Home End", "first, last"),
+        ("Home End G", "first, last"),
+        ("n", "find the next"),
         ("Tab", "next unread"),
         ("1…9", "go to the message with this number"),
     )
@@ -57,7 +67,8 @@ class MailList(Screen):
         """How many there are."""
         words = [counted(self.listing.count, "message"), octets(self.listing.octets)]
         words += [f"{len(self.marked):,} marked"] if self.marked else []
-        return f"Mail of {self.user}", ", ".join(words)
+        limit = f" — {len(self.order):,} with {visible_line(self.limit)}" if self.limit else ""
+        return f"Mail of {self.user}{limit}", ", ".join(words)
 
     @property
     def here(self) -> int:
@@ -118,7 +129,7 @@ class MailList(Screen):
         fresh = MailList.of(self.user, listing)
         was_last = self.at >= len(self.order) - 1
         at = fresh.at if was_last else min(self.at, fresh.at)
-        return replace(fresh, at=at, top=self.top)
+        return replace(fresh, at=at, top=self.top, sought=self.sought)
 
     def with_status(self, number: int, status: str) -> MailList:
         """A message was read, or answered."""
@@ -128,11 +139,18 @@ class MailList(Screen):
             self, lines={**self.lines, number: replace(self.lines[number], status=status)}
         )
 
+    def with_answered(self, unique_id: str, status: str) -> MailList:
+        """The message with this name has this status now."""
+        found = (one.number for one in self.lines.values() if one.unique_id == unique_id)
+        return self.with_status(next(found, 0), status)
+
     # Keys
 
     def press(self, key: Key, size: Size) -> Step:
         """Movements, marks, and what the bottom row says."""
         screen = replace(self, is_stalled=False)
+        if key.name in ANSWERS and self.order:
+            return screen, Answer(self.here, self._unique_id(self.here), ANSWERS[key.name])
         page = self._page(size)
         to = moved(key, self.at, len(self.order), page)
         if to is not None:
@@ -154,9 +172,18 @@ class MailList(Screen):
                 return self, self._commit()
             case "c-i":
                 return self._to_unread(size)
+            case "/" | "l" | "n":
+                return self._search(key)
             case name if name.isdigit() and name != "0":
                 return self, Prompt("number", "Message number: ", name)
         return self._act_on_message(key, size) if self.order else (self, None)
+
+    def _search(self, key: Key) -> Step:
+        if key.name == "l":
+            return self, Prompt("limit", "Limit to (nothing: all): ", self.limit)
+        if key.name == "n" and self.sought:
+            return self._find(self.sought)
+        return self, Prompt("find", "Find: ", self.sought)
 
     def _act_on_message(self, key: Key, size: Size) -> Step:
         match key.name:
@@ -173,8 +200,29 @@ class MailList(Screen):
 
     def read(self, number: int) -> Read:
         """The wish to see it."""
+        return Read(number, self._unique_id(number))
+
+    def _unique_id(self, number: int) -> str:
         known = self.lines.get(number)
-        return Read(number, known.unique_id if known else "")
+        return known.unique_id if known else ""
+
+    def _find(self, query: str) -> Step:
+        """From the next message on, and round to this one."""
+        numbers = (*self.order[self.at + 1 :], *self.order[: self.at + 1])
+        find = Find(self.listing.epoch, query, numbers, self.marked)
+        return replace(self, sought=query), find if query.strip() else None
+
+    def found(self, number: int, size: Size) -> Step:
+        """What came of it."""
+        if number not in self.order:
+            return self, Say(f"Nothing fits {visible_line(self.sought)}.")
+        return self.to(self.order.index(number), size), None
+
+    def limited(self, query: str, numbers: tuple[int, ...]) -> MailList:
+        """Only these; the cursor stays on its message where that is one of them."""
+        order = numbers if query.strip() else range(1, self.listing.count + 1)
+        at = order.index(self.here) if self.here in order else max(0, len(order) - 1)
+        return replace(self, order=order, at=at, limit=query.strip())
 
     def _to_unread(self, size: Size) -> Step:
         """Among the lines that are known: those further away are not fetched for this."""
@@ -200,7 +248,13 @@ class MailList(Screen):
         return Ask(text, (("y", "delete", Commit(self.marked)),))
 
     def answer(self, name: str, text: str, size: Size) -> Step:
-        """The number of a message to go to."""
+        """The number of a message to go to, or words to find."""
+        if name == "find":
+            return self._find(text)
+        if name == "limit":
+            everything = range(1, self.listing.count + 1)
+            wish = Limit(self.listing.epoch, text, everything, self.marked)
+            return (self, wish) if text.strip() else (self.limited("", ()), None)
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
         if number not in self.order:
             return self, Say(f"There is no message {text.strip() or 'without a number'} here.")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from mailapp.render import rows as wrapped_rows
-from mailapp.screen.base import Back, Beneath, Screen, Step, Wish
+from mailapp.screen.base import Back, Screen, Step, Wish
 from mailapp.screen.keys import Key, moved
 from mailapp.screen.paint import Hints, Row, Size, View, line
 
@@ -119,38 +119,3 @@ def wrapped_words(text: str, columns: int) -> list[str]:
 def style_of(row: str) -> str:
     """Quoted text is drawn apart; its mark stays."""
     return "quoted" if row.startswith(">") else ""
-
-
-@dataclass(frozen=True)
-class Message(Text):
-    """A message that was fetched from the list beneath."""
-
-    number: int = 0
-
-    hints = (
-        ("Space", "page"),
-        ("n", "next"),
-        ("p", "previous"),
-        ("d", "delete"),
-        ("?", "keys"),
-        ("q", "back"),
-    )
-    more_keys = (
-        ("b PgUp", "page back"),
-        ("j k arrows", "a line"),
-        ("g G Home End", "beginning, end"),
-        ("u", "take the mark away"),
-    )
-
-    def act(self, key: Key) -> Step:
-        """What the list does for it."""
-        match key.name:
-            case "n":
-                return self, Beneath(Key("j"), reads=True)
-            case "p":
-                return self, Beneath(Key("k"), reads=True)
-            case "d":
-                return self, Beneath(Key("d"), reads=True)
-            case "u":
-                return self, Beneath(Key("u"))
-        return super().act(key)

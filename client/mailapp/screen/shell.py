@@ -26,11 +26,13 @@ from mailapp.screen import wishes
 from mailapp.screen.base import Wish
 from mailapp.screen.desk import Cancel, Desk
 from mailapp.screen.keys import Key
+from mailapp.screen.news import Edited, News, Trouble
 from mailapp.screen.office import Office
 from mailapp.screen.paint import Row, Size
 from mailapp.screen.underway import PATIENCE_SECONDS
-from mailapp.screen.wishes import Job, News
+from mailapp.screen.wishes import Job
 
+IDLE_SECONDS = 60.0  # then others may have the mailbox
 ESCAPE_SECONDS = 0.05  # what follows an Escape sooner belongs to it
 REDRAW_SECONDS = 0.1  # progress is drawn no oftener
 COLOURS = Style.from_dict(
@@ -67,6 +69,7 @@ class Shell:
         self._first = first
         self._worker = Worker(office)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._nap: asyncio.TimerHandle | None = None
         self._next_draw = 0.0
         self._app: Application[int] = Application(
             layout=Layout(Window(_Control(self), always_hide_cursor=False)),
@@ -122,6 +125,7 @@ class Shell:
         return bindings
 
     def _press(self, key: Key) -> None:
+        self._stay_awake()
         if key.name == "c-l":
             self._app.renderer.clear()
             return
@@ -139,6 +143,17 @@ class Shell:
                 case Job():
                     self._submit(wish)
         self._app.invalidate()
+
+    def _stay_awake(self) -> None:
+        """A mailbox in which nobody does anything, and nothing is marked, is let go."""
+        assert self._loop is not None
+        if self._nap is not None:
+            self._nap.cancel()
+        self._nap = self._loop.call_later(IDLE_SECONDS, self._release)
+
+    def _release(self) -> None:
+        if self._desk.is_idle:
+            self._submit(wishes.Release())
 
     # Work
 
@@ -166,7 +181,7 @@ class Shell:
         if isinstance(news, BaseException):
             self._app.exit(exception=news)
             return
-        self._serve(self._desk.hear(news, self._size, time.monotonic()))
+        self._serve(self._desk.hear(news, self._size, time.monotonic(), job))
 
     def _cancel(self) -> None:
         """What cannot be hurried is left alone: its thread ends one day, and nobody listens."""
@@ -176,7 +191,7 @@ class Shell:
         if not self._office.cancel(job):
             self._worker.retire()
             self._worker = Worker(self._office)
-            self._hear(job, wishes.Trouble("Cancelled.", job))
+            self._hear(job, Trouble("Cancelled.", job))
 
     # The editor
 
@@ -237,7 +252,7 @@ class _Control(UIControl):
         return UIContent(lambda at: list(rows[at]), len(rows), cursor)
 
 
-def _edited(text: str) -> wishes.Edited:
+def _edited(text: str) -> Edited:
     """In $VISUAL, $EDITOR or vi; an editor that fails changes nothing."""
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     descriptor, name = tempfile.mkstemp(prefix="mail-", suffix=".txt")
@@ -247,9 +262,9 @@ def _edited(text: str) -> wishes.Edited:
             file.write(text)
         done = subprocess.run([*shlex.split(command), name], check=False)  # noqa: S603 - the person's own words
         if done.returncode:
-            return wishes.Edited(None, f"The editor ended with status {done.returncode}.")
-        return wishes.Edited(path.read_text(encoding="utf-8", errors="surrogateescape"))
+            return Edited(None, f"The editor ended with status {done.returncode}.")
+        return Edited(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError) as problem:
-        return wishes.Edited(None, f"The editor cannot be used: {problem}")
+        return Edited(None, f"The editor cannot be used: {problem}")
     finally:
         path.unlink(missing_ok=True)

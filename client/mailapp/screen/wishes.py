@@ -1,13 +1,14 @@
-"""What screens want of the office, and the news that comes back. Values only."""
+"""What screens want to have done; behind the arrow the news that comes back. Values only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
 from mailapp.screen.base import Wish
-from mailapp.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,72 @@ class Load(Job):
 
 
 @dataclass(frozen=True)
-class Read(Job):
-    """One message, still with this unique id -> Opened"""
+class OfMessage(Job):
+    """Something with one message, as long as it still has this unique id."""
 
     number: int
     unique_id: str
     doing = "Fetching the message"
+
+
+@dataclass(frozen=True)
+class Read(OfMessage):
+    """-> Opened"""
+
+    how: str = "text"  # or `headers`, `source`
+
+
+class Way(Enum):
+    """How a message is answered."""
+
+    REPLY = 1
+    REPLY_ALL = 2
+    FORWARD = 3
+    FORWARD_WHOLE = 4
+
+
+@dataclass(frozen=True)
+class Answer(OfMessage):
+    """-> Started"""
+
+    way: Way
+
+
+@dataclass(frozen=True)
+class Save(OfMessage):
+    """The message itself (part 0) or what is attached, as a new file at this path -> Done"""
+
+    part: int
+    path: str
+
+
+@dataclass(frozen=True)
+class OpenOutside(OfMessage):
+    """What is attached, by the program that the desktop has for it -> Done"""
+
+    part: int
+
+
+@dataclass(frozen=True)
+class Find(Job):
+    """The first of these messages that fits -> Found"""
+
+    epoch: int
+    query: str
+    numbers: Sequence[int]
+    marked: frozenset[int]
+    doing = "Searching"
+
+
+@dataclass(frozen=True)
+class Limit(Job):
+    """Those that fit -> Limited"""
+
+    epoch: int
+    query: str
+    numbers: Sequence[int]
+    marked: frozenset[int]
+    doing = "Searching"
 
 
 @dataclass(frozen=True)
@@ -59,6 +120,13 @@ class CheckMail(Job):
 
     marked: frozenset[int]
     doing = "Looking for new mail"
+
+
+@dataclass(frozen=True)
+class Release(Job):
+    """Let others have the mailbox: nobody does anything with it -> Done"""
+
+    doing = "Closing the session"
 
 
 @dataclass(frozen=True)
@@ -79,7 +147,9 @@ class Leave(Job):
 
 @dataclass(frozen=True)
 class StartDraft(Job):
-    """An empty message with the own address -> Started"""
+    """An empty message with the own address -> Drafts where some are kept, else Started"""
+
+    is_new: bool = False  # whatever is kept
 
     doing = "Asking the server for its name"
 
@@ -89,7 +159,54 @@ class Send(Job):
     """-> Sent"""
 
     draft: Draft
+    kept: int | None = None  # its number among the drafts
+    answers: str = ""  # the unique id of the message that it answers
     doing = "Sending"
+
+
+@dataclass(frozen=True)
+class Attach(Job):
+    """A file goes along -> Attached"""
+
+    draft: Draft
+    path: str
+    doing = "Reading the file"
+
+
+@dataclass(frozen=True)
+class Complete(Job):
+    """Addresses met before that begin so -> Completed"""
+
+    beginning: str
+    doing = "Looking for addresses"
+
+
+@dataclass(frozen=True)
+class Keep(Job):
+    """As a draft for another day -> Kept"""
+
+    draft: Draft
+    kept: int | None
+    leaves: bool = False  # the form is closed then
+    doing = "Keeping the draft"
+
+
+@dataclass(frozen=True)
+class Drop(Job):
+    """A draft that is not wanted -> Drafts"""
+
+    kept: int
+    doing = "Dropping the draft"
+
+
+@dataclass(frozen=True)
+class Trust(Job):
+    """This certificate from now on, and then what was wanted -> the news of that"""
+
+    port: int
+    fingerprint: str
+    then: Job
+    doing = "Connecting"
 
 
 @dataclass(frozen=True)
@@ -104,86 +221,3 @@ class EditOutside(Wish):
     """This text in $VISUAL or $EDITOR -> Edited"""
 
     text: str
-
-
-@dataclass(frozen=True)
-class News:
-    """What became of a wish."""
-
-
-@dataclass(frozen=True)
-class SignedIn(News):
-    """It is right, as far as the server can say; `contents` are words about the mailbox."""
-
-    account: Account
-    contents: str
-    said: str = ""
-
-
-@dataclass(frozen=True)
-class Listing(News):
-    """A mailbox that was opened: numbers and marks hold as long as the epoch does."""
-
-    epoch: int
-    count: int
-    octets: int
-    marked: frozenset[int] = frozenset()
-    said: str = ""
-
-
-@dataclass(frozen=True)
-class Lines(News):
-    """Of the list, in the epoch that they belong to."""
-
-    epoch: int
-    summaries: tuple[Summary, ...]
-
-
-@dataclass(frozen=True)
-class Opened(News):
-    """A message as text; `listing` is there when a new session was begun for it."""
-
-    number: int
-    text: str = field(repr=False)
-    listing: Listing | None = None
-
-
-@dataclass(frozen=True)
-class Left(News):
-    """The mailbox is closed; `contents` are words about what is in it now."""
-
-    said: str
-    contents: str = ""
-
-
-@dataclass(frozen=True)
-class Started(News):
-    """A draft to begin with."""
-
-    draft: Draft
-
-
-@dataclass(frozen=True)
-class Edited(News):
-    """What came back from the editor; None when it was given up."""
-
-    text: str | None
-    said: str = ""
-
-
-@dataclass(frozen=True)
-class Sent(News):
-    """Each recipient's answer in words; a draft that was not sent stays open."""
-
-    answers: tuple[str, ...]
-    is_sent: bool
-
-
-@dataclass(frozen=True)
-class Trouble(News):
-    """It did not work; the wish can be had again."""
-
-    text: str
-    wish: Wish
-    is_login: bool = False
-    is_in_use: bool = False

@@ -18,23 +18,19 @@ from mailapp.screen.keys import PASTE, Key
 from mailapp.screen.login import Login
 from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
+from mailapp.screen.message import Message
+from mailapp.screen.news import Left, Lines, Listing, News, Opened, SignedIn, Trouble
 from mailapp.screen.paint import Size, body_size
-from mailapp.screen.reading import Message, Text, wrapped_words
+from mailapp.screen.reading import Text, wrapped_words
 from mailapp.screen.wishes import (
     Commit,
     Leave,
-    Left,
-    Lines,
-    Listing,
     Load,
-    Opened,
     OpenMail,
     Quit,
     Read,
     Send,
-    SignedIn,
     SignIn,
-    Trouble,
 )
 from mailapp.summary import Summary
 
@@ -116,7 +112,7 @@ def test_only_lines_near_the_page_are_asked_for() -> None:
     assert around is not None
     assert max(around.numbers) < min(load.numbers)
     assert len(around.numbers) < 2 * ROOM.rows
-    top = pressed(mail, "g")
+    top = pressed(mail, "home")
     assert isinstance(top, MailList)
     assert top.lacks(ROOM) == Load(1, tuple(range(1, ROOM.rows)))
     assert top.with_lines(Lines(0, (summary(1),))) is top, "numbers of another session"
@@ -125,7 +121,7 @@ def test_only_lines_near_the_page_are_asked_for() -> None:
 def test_marks_and_leaving() -> None:
     mail = a_list(3)
     assert mail.press(Key("q"), ROOM)[1] == Leave(frozenset())
-    mail = pressed(mail, "g", "d", "d", "up", "u")
+    mail = pressed(mail, "home", "d", "d", "up", "u")
     assert isinstance(mail, MailList)
     assert mail.marked == {1}
     _, ask = mail.press(Key("q"), ROOM)
@@ -210,6 +206,12 @@ def test_a_form_says_which_field_is_wrong_and_asks_before_it_sends() -> None:
 # The desk
 
 
+def hear(desk: Desk, news: News) -> list[object]:
+    """As the answer to whatever is under way."""
+    job = desk.underway or desk._loading
+    return list(desk.hear(news, SIZE, 0.0, job.job if job else None))
+
+
 def press(desk: Desk, *names: str) -> list[object]:
     return [wish for name in names for wish in desk.press(Key(name), SIZE, 0.0)]
 
@@ -221,10 +223,10 @@ def shown(desk: Desk, now: float = 0.0) -> str:
 
 def at_the_list() -> Desk:
     desk = Desk(Login("mail.example"), "mail.example")
-    desk.hear(SignedIn(Account("alice", "secret"), "3 messages"), SIZE, 0.0)
+    hear(desk, SignedIn(Account("alice", "secret"), "3 messages"))
     assert press(desk, "1") == [OpenMail()]
-    assert desk.hear(Listing(1, 3, 999), SIZE, 0.0) == [Load(1, (1, 2, 3))]
-    assert desk.hear(Lines(1, tuple(map(summary, (1, 2, 3)))), SIZE, 0.0) == []
+    assert hear(desk, Listing(1, 3, 999)) == [Load(1, (1, 2, 3))]
+    assert hear(desk, Lines(1, tuple(map(summary, (1, 2, 3))))) == []
     return desk
 
 
@@ -236,7 +238,7 @@ def test_what_takes_long_is_shown_and_can_be_cancelled() -> None:
     desk.progress(20_000_000, 50_000_000)
     assert "] 20.0 MB of 50.0 MB  Ctrl-C cancels" in shown(desk, 0.6)
     assert press(desk, "c-c") == [Cancel()]
-    desk.hear(Trouble("Cancelled.", Read(3, "")), SIZE, 1.0)
+    hear(desk, Trouble("Cancelled.", Read(3, "")))
     assert "Cancelled." in shown(desk)
 
 
@@ -244,7 +246,7 @@ def test_keys_typed_ahead_wait() -> None:
     desk = at_the_list()
     press(desk, "c-m", "q", "d")
     assert isinstance(desk.top, MailList)
-    desk.hear(Opened(3, "text"), SIZE, 0.0)
+    hear(desk, Opened(3, "text"))
     assert isinstance(desk.top, MailList)
     assert desk.top.marked == {3}
     assert desk.top.lines[3].status == "read"
@@ -252,12 +254,12 @@ def test_keys_typed_ahead_wait() -> None:
 
 def test_a_message_that_is_marked_shows_the_next() -> None:
     desk = at_the_list()
-    press(desk, "g", "c-m")
-    desk.hear(Opened(1, "one"), SIZE, 0.0)
+    press(desk, "home", "c-m")
+    hear(desk, Opened(1, "one"))
     assert press(desk, "d") == [Read(2, "")]
-    desk.hear(Opened(2, "two"), SIZE, 0.0)
+    hear(desk, Opened(2, "two"))
     press(desk, "n")
-    desk.hear(Opened(3, "three"), SIZE, 0.0)
+    hear(desk, Opened(3, "three"))
     assert press(desk, "d") == []
     assert isinstance(desk.top, MailList)
     assert desk.top.marked == {1, 3}
@@ -265,9 +267,9 @@ def test_a_message_that_is_marked_shows_the_next() -> None:
 
 def test_a_lost_list_is_not_fetched_again_by_itself() -> None:
     desk = at_the_list()
-    desk.hear(Listing(2, 500, 999), SIZE, 0.0)
+    hear(desk, Listing(2, 500, 999))
     load = Load(2, tuple(range(501 - (ROOM.rows - 1), 501)))
-    assert desk.hear(Trouble("The connection was lost.", load), SIZE, 0.0) == []
+    assert hear(desk, Trouble("The connection was lost.", load)) == []
     assert "The connection was lost." in shown(desk)
     press(desk, "up")
     assert desk.lacks(SIZE, 0.0) != []
@@ -276,17 +278,17 @@ def test_a_lost_list_is_not_fetched_again_by_itself() -> None:
 def test_a_mailbox_in_use_and_a_wrong_password() -> None:
     desk = at_the_list()
     press(desk, "c")
-    desk.hear(Trouble("It is open elsewhere.", OpenMail(), is_in_use=True), SIZE, 0.0)
+    hear(desk, Trouble("It is open elsewhere.", OpenMail(), is_in_use=True))
     assert "It is open elsewhere. Try again?" in shown(desk)
     assert press(desk, "y") == [OpenMail()]
-    desk.hear(Trouble("Wrong password.", OpenMail(), is_login=True), SIZE, 0.0)
+    hear(desk, Trouble("Wrong password.", OpenMail(), is_login=True))
     assert isinstance(desk.top, Login)
 
 
 def test_leaving_says_what_was_deleted() -> None:
     desk = at_the_list()
     assert press(desk, "d", "q", "y") == [Leave(frozenset({3}))]
-    desk.hear(Left("1 message deleted.", "2 messages"), SIZE, 0.0)
+    hear(desk, Left("1 message deleted.", "2 messages"))
     assert "1 message deleted." in shown(desk)
     assert "(2 messages)" in shown(desk)
 

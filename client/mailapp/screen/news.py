@@ -1,0 +1,160 @@
+"""What became of the screens' wishes. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailapp.actions import Account
+from mailapp.compose import Draft
+from mailapp.saving import Enclosed
+from mailapp.screen.base import Wish
+from mailapp.summary import Summary
+
+
+@dataclass(frozen=True)
+class News:
+    """What became of a wish."""
+
+
+@dataclass(frozen=True)
+class SignedIn(News):
+    """It is right, as far as the server can say; `contents` are words about the mailbox."""
+
+    account: Account
+    contents: str
+    said: str = ""
+    drafts: int = 0  # how many are kept
+
+
+@dataclass(frozen=True)
+class Listing(News):
+    """A mailbox that was opened: numbers and marks hold as long as the epoch does."""
+
+    epoch: int
+    count: int
+    octets: int
+    marked: frozenset[int] = frozenset()
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Lines(News):
+    """Of the list, in the epoch that they belong to."""
+
+    epoch: int
+    summaries: tuple[Summary, ...]
+
+
+@dataclass(frozen=True)
+class Opened(News):
+    """A message as text; `listing` is there when a new session was begun for it."""
+
+    number: int
+    text: str = field(repr=False)
+    listing: Listing | None = None
+    unique_id: str = ""
+    enclosed: tuple[Enclosed, ...] = ()
+    how: str = "text"
+
+
+@dataclass(frozen=True)
+class Left(News):
+    """The mailbox is closed; `contents` are words about what is in it now."""
+
+    said: str
+    contents: str = ""
+
+
+@dataclass(frozen=True)
+class Started(News):
+    """A draft to begin with."""
+
+    draft: Draft
+    answers: str = ""  # the unique id of the message that it answers
+
+
+@dataclass(frozen=True)
+class Drafts(News):
+    """What is kept, by its number."""
+
+    kept: tuple[tuple[int, Draft], ...]
+
+
+@dataclass(frozen=True)
+class Attached(News):
+    """The draft with its files."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True)
+class Completed(News):
+    """The address met last comes first; may be empty."""
+
+    beginning: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kept(News):
+    """A draft is kept under this number, and is one of so many."""
+
+    number: int
+    count: int
+    leaves: bool = False
+
+
+@dataclass(frozen=True)
+class Done(News):
+    """Nothing to show but words."""
+
+    said: str
+
+
+@dataclass(frozen=True)
+class Found(News):
+    """The message that fits; 0 for none."""
+
+    epoch: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Limited(News):
+    """The messages that fit, in their order."""
+
+    epoch: int
+    query: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Edited(News):
+    """What came back from the editor; None when it was given up."""
+
+    text: str | None
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Sent(News):
+    """Each recipient's answer in words; a draft that was not sent stays open."""
+
+    answers: tuple[str, ...]
+    is_sent: bool
+    answered: str = ""  # the unique id of the message that was answered
+    kept: int | None = None  # where the draft is kept that was not sent
+    drafts: int = 0  # how many are kept now
+
+
+@dataclass(frozen=True)
+class Trouble(News):
+    """It did not work; the wish can be had again."""
+
+    text: str
+    wish: Wish
+    is_login: bool = False
+    is_in_use: bool = False
+    certificate: tuple[str, int, str] | None = (
+        None  # host, port, fingerprint: nobody vouches for it
+    )

@@ -1,0 +1,263 @@
+"""What the list and the messages wish for, done over one POP3 session at a time. Blocking."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mailapp import actions, headers, message_view, query, saving
+from mailapp.actions import Account, Server
+from mailapp.mailbox import Farewell, Mailbox, Message, Progress
+from mailapp.pop3 import Cancelled, Pop3Error
+from mailapp.render import counted, octets, visible, visible_line
+from mailapp.screen import wishes
+from mailapp.screen.news import Done, Found, Left, Limited, Lines, Listing, News, Opened
+from mailapp.summary import READ
+
+MAX_TEXT = 4_000_000  # characters of a message that are shown
+BATCH = 1000  # lines of the list that are looked through at a time
+_OPENER = "xdg-open"
+
+
+class Gone(Exception):
+    """The message is not in the mailbox any more."""
+
+
+class Reader:
+    """`account` is set once somebody has signed in."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.account: Account | None = None
+        self.is_over = False  # the session; the mailbox can be reopened
+        self._mailbox: Mailbox | None = None
+        self._message: Message | None = None  # the one that was fetched last
+        self._epoch = 0
+        self._turn = 0  # grows when somebody does not want to wait any more
+
+    def stop_waiting(self, is_hurried: bool) -> bool:
+        """From another thread. What is under way ends soon; False when it cannot be hurried."""
+        if self._mailbox is None or not is_hurried:
+            self._turn += 1
+            return False
+        self._mailbox.cancel()
+        return True
+
+    def close(self) -> None:
+        """Drop the session: nothing is deleted."""
+        if self._message is not None:
+            self._message.close()
+            self._message = None
+        if self._mailbox is not None:
+            self._mailbox.abandon()
+            self._mailbox = None
+
+    # The session
+
+    def open(self, _: wishes.OpenMail, __: Progress) -> News:
+        """OpenMail."""
+        assert self.account is not None
+        turn = self._turn
+        mailbox = actions.open_mailbox(self._server, self.account)
+        if turn != self._turn:
+            mailbox.abandon()
+            raise Cancelled("cancelled")
+        self._mailbox, self.is_over = mailbox, False
+        return self.listing()
+
+    def listing(self, said: str = "") -> Listing:
+        """A new epoch begins: numbers may mean other messages now."""
+        self._epoch += 1
+        box = self._box
+        return Listing(self._epoch, box.count, box.octets, frozenset(box.marked), said)
+
+    @property
+    def _box(self) -> Mailbox:
+        assert self._mailbox is not None
+        return self._mailbox
+
+    def _session(self) -> bool:
+        """Whether a new one had to be begun."""
+        if is_new := self.is_over:
+            self._box.reopen()
+            self.is_over = False
+        return is_new
+
+    def release(self, _: wishes.Release, __: Progress) -> News:
+        """Release: others may have the mailbox; what comes next begins a new session."""
+        if self._mailbox is not None and not self.is_over:
+            self.is_over = True
+            with suppress(Pop3Error):
+                self._mailbox.release()
+        return Done("")
+
+    def check(self, job: wishes.CheckMail, progress: Progress) -> News:
+        """CheckMail."""
+        before = self._box.count
+        self._box.marked = set(job.marked)
+        self.release(wishes.Release(), progress)
+        self._session()
+        more = self._box.count - before
+        return self.listing(f"{counted(more, 'new message')}." if more > 0 else "No new mail.")
+
+    def commit(self, job: wishes.Commit, _: Progress) -> News:
+        """Commit."""
+        said = _what_went(self._leave(job.marked))
+        self._box.marked.clear()
+        self.is_over = True
+        self._session()
+        return self.listing(said)
+
+    def leave(self, job: wishes.Leave, progress: Progress) -> News:
+        """Leave: with nothing to delete, a session that is over is no trouble."""
+        said, count = "", self._box.count
+        if job.marked:
+            farewell = self._leave(job.marked)
+            said, count = _what_went(farewell), self._box.count - farewell.deleted
+        else:
+            self.release(wishes.Release(), progress)
+        self.close()
+        return Left(said, counted(count, "message"))
+
+    def _leave(self, marked: frozenset[int]) -> Farewell:
+        """The marks are found again by unique id when the session is a new one."""
+        self._box.marked = set(marked)
+        self._session()
+        return self._box.leave()
+
+    # The list
+
+    def load(self, job: wishes.Load, _: Progress) -> News:
+        """Load."""
+        if self._session():
+            return self.listing()
+        if job.epoch != self._epoch:
+            return Lines(job.epoch, ())
+        return Lines(job.epoch, tuple(self._box.summaries(job.numbers)))
+
+    def find(self, job: wishes.Find, progress: Progress) -> News:
+        """Find. Raises NoQuery."""
+        return self._sought(job, progress) or Found(
+            job.epoch, next(self._fitting(job, progress), 0)
+        )
+
+    def limit(self, job: wishes.Limit, progress: Progress) -> News:
+        """Limit. Raises NoQuery."""
+        return self._sought(job, progress) or Limited(
+            job.epoch, job.query, tuple(self._fitting(job, progress))
+        )
+
+    def _sought(self, job: wishes.Find | wishes.Limit, _: Progress) -> Listing | None:
+        """The list as it is now, where it is another than the one that was asked about."""
+        query.parse(job.query)
+        is_new = self._session()
+        return self.listing("The list has changed: please search again.") if is_new else None
+
+    def _fitting(self, job: wishes.Find | wishes.Limit, progress: Progress) -> Iterator[int]:
+        fits = query.parse(job.query)
+        for start in range(0, len(job.numbers), BATCH):
+            numbers: Sequence[int] = job.numbers[start : start + BATCH]
+            for one in self._box.summaries(numbers):
+                if fits(one, one.number in job.marked):
+                    yield one.number
+            progress(start + len(numbers), len(job.numbers))
+
+    # A message
+
+    def message(self, job: wishes.OfMessage, progress: Progress) -> tuple[Message, Listing | None]:
+        """Fetched, or the one that was fetched last. The listing is there when it is a new one."""
+        held = self._message
+        if held is not None and held.unique_id and held.unique_id == job.unique_id:
+            return held, None
+        listing = self.listing() if self._session() else None
+        number: int | None = job.number
+        if listing and job.unique_id:
+            is_there = job.number <= self._box.count
+            is_same = is_there and self._box.unique_id(job.number) == job.unique_id
+            number = job.number if is_same else self._box.number_of(job.unique_id)
+        if number is None or number > self._box.count:
+            raise Gone
+        message = self._box.open(number, progress)
+        if held is not None:
+            held.close()
+        self._message = message
+        return message, listing
+
+    def read(self, job: wishes.Read, progress: Progress) -> News:
+        """Read."""
+        message, listing = self.message(job, progress)
+        if job.how != "text":
+            message.content.seek(0)
+            is_source = job.how == "source"
+            lines = _source(message) if is_source else headers.decoded_lines(message.content)
+            return Opened(job.number, _bounded(map(visible, lines)), how=job.how)
+        view = message_view.pieces(message)
+        next(view)  # its number stands in the title
+        text = _bounded(map(visible, view)).strip("\n")
+        if not self.is_over:
+            self._box.set_status(message.number, READ)
+        enclosed = tuple(saving.enclosed(message))
+        return Opened(message.number, text, listing, message.unique_id, enclosed)
+
+    def save(self, job: wishes.Save, progress: Progress) -> News:
+        """Save. Raises OSError."""
+        message, _ = self.message(job, progress)
+        where = Path(job.path.strip()).expanduser()
+        path = self._save(message, job.part, where)
+        return Done(f"Saved as {visible_line(str(path))}.")
+
+    def _save(self, message: Message, part: int, where: Path) -> Path:
+        if part:
+            return saving.save_enclosed(message, saving.enclosed(message)[part - 1], where)
+        return saving.save_message(message, where, f"message-{message.number}.eml")
+
+    def open_outside(self, job: wishes.OpenOutside, progress: Progress) -> News:
+        """OpenOutside. The file stays: nobody knows when the other program has read it."""
+        message, _ = self.message(job, progress)
+        path = self._save(message, job.part, Path(tempfile.mkdtemp(prefix="mail-")))
+        try:
+            subprocess.Popen(  # noqa: S603 - the person said yes to this file
+                [_OPENER, str(path)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            return Done(f"There is no {_OPENER} here; the file is {path}.")
+        return Done(f"Given to {_OPENER}: {path}")
+
+
+def contents(mailbox: Mailbox) -> str:
+    """What is in it, in words."""
+    return f"{counted(mailbox.count, 'message')}, {octets(mailbox.octets)}"
+
+
+def _what_went(farewell: Farewell) -> str:
+    said = [f"{counted(farewell.deleted, 'message')} deleted."] if farewell.deleted else []
+    said += [
+        f"Message {number} was not deleted: {visible_line(words)}."
+        for number, words in farewell.refused
+    ]
+    return " ".join(said)
+
+
+def _source(message: Message) -> Iterator[str]:
+    while piece := message.content.readline(headers.MAX_VALUE_OCTETS):
+        yield piece.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def _bounded(pieces: Iterable[str]) -> str:
+    """The text, and where it ends when it is longer than a person reads."""
+    kept: list[str] = []
+    room = MAX_TEXT
+    for piece in pieces:
+        kept.append(piece[:room])
+        room -= len(kept[-1])
+        if not room:
+            kept.append(f"\n\n(The text goes on; the first {MAX_TEXT:,} characters are shown.)")
+            break
+    return "".join(kept)
