@@ -29,8 +29,8 @@ from mailserver.wire.value import value
 
 LINE_LIMIT = 1192
 """Octets with CRLF: 512 (RFC 5321 4.5.3.1.4) and what MAIL may have more: SIZE 26 (RFC 1870 3),
-BODY 17 (RFC 6152 2), SMTPUTF8 10 (RFC 6531 3.1), AUTH 500 (RFC 4954 3), REQUIRETLS 11 (RFC 8689 2),
-RET 9 and ENVID 107 (RFC 3461 5.4)."""
+BODY 17 (RFC 6152 says no number), SMTPUTF8 10 (RFC 6531 3.1), AUTH 500 (RFC 4954 3), REQUIRETLS 11
+(RFC 8689 2), RET 9 and ENVID 107 (RFC 3461 5.4)."""
 AUTH_LINE_LIMIT = 12288
 """Octets with CRLF of AUTH and of the answers to its challenges (RFC 4954 4)."""
 

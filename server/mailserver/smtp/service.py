@@ -59,9 +59,12 @@ def _size(service: Service) -> str:
     return str(service.limits.message_octets)
 
 
+_SIX_DIGITS = 999_999  # RFC 9422 4.1, 4.2
+
+
 def _limits(service: Service) -> str:
-    limits = service.limits
-    return f"MAILMAX={limits.messages} RCPTMAX={limits.recipients}"
+    messages = min(service.limits.messages, _SIX_DIGITS)
+    return f"MAILMAX={messages} RCPTMAX={min(service.limits.recipients, _SIX_DIGITS)}"
 
 
 def _starttls(service: Service) -> str | None:

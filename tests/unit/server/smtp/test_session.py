@@ -359,7 +359,7 @@ def test_a_chunk_is_handed_on_as_it_comes() -> None:
 
 
 def test_what_ehlo_names() -> None:
-    """RFC 5321 4.1.1.1, RFC 9422 3."""
+    """RFC 5321 4.1.1.1, RFC 9422 3, 4.1, 4.2."""
     service = Service(Limits(message_octets=9, recipients=8, messages=7), mechanisms=("A", "B"))
     assert {
         "SIZE 9",
@@ -373,6 +373,8 @@ def test_what_ehlo_names() -> None:
     assert not [word for word in Service().extensions if word.startswith("AUTH")]
     for _, clause in EXTENSIONS.values():
         assert re.fullmatch(r"RFC \d{4} [\d.]+", clause)
+    boundless = Service(Limits(recipients=10**6, messages=10**9))
+    assert "LIMITS MAILMAX=999999 RCPTMAX=999999" in boundless.extensions
 
 
 def test_help_has_a_line_for_each_command() -> None:
