@@ -3,14 +3,17 @@
 `html.parser` keeps an unfinished tag or comment and scans it again for each chunk, and takes
 quadratic time on some hostile input; a stranger's mail may be just that. This reader keeps only
 the last few characters of a chunk, and knows what simple text needs: paragraphs, lists, links,
-table rows, preformatted text.
+table rows, preformatted text. Hidden text is dropped, nothing is fetched, and where links really
+lead is listed at the end.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from urllib.parse import urlsplit
 
+from mailapp.html_elements import Elements, attributes
 from mailapp.render import width
 
 COLUMNS = 78
@@ -22,7 +25,7 @@ _TOKEN = re.compile(
     r"""|(?:[^<]|<(?![A-Za-z/!?]))+"""
 )
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:-]{0,20})")
-_LINK = re.compile(r"""\shref\s*=\s*["']?([^\s"'>]+)""", re.IGNORECASE)
+_SHOWN_HOST = re.compile(r"(?:[a-z]{2,6}://)?((?:[\w-]{1,63}\.){1,8}[a-z]{2,24})(?:[/:?#]|$)", re.I)
 _SKIPPED = frozenset({"script", "style", "title"})
 _PARAGRAPHS = frozenset(
     {
@@ -37,6 +40,9 @@ _LINES = frozenset(
     }
 )
 _CELLS = frozenset({"td", "th"})
+_SCHEMES = ("http:", "https:", "mailto:", "ftp:")
+MAX_LINKS = 1000  # further ones stand where they are met
+_MAX_LINK_TEXT = 200  # characters that are compared with the target
 
 
 class HtmlText:
@@ -45,7 +51,8 @@ class HtmlText:
     def __init__(self) -> None:
         self._held = ""
         self._skip_to: re.Pattern[str] | None = None  # the end of what is thrown away
-        self._link = ""
+        self._elements = Elements()
+        self._links = _Links()
         self._preformatted = False
         self._out = _Paragraphs()
 
@@ -60,6 +67,9 @@ class HtmlText:
     def close(self) -> str:
         """The rest; ends with a newline."""
         self._read(self._held, len(self._held))
+        self._end_link()
+        for line in self._links.listed():
+            self._out.write_as_it_is(line)
         self._out.end()
         return self._out.taken()
 
@@ -80,15 +90,19 @@ class HtmlText:
         if token[0] == "<!--":
             self._skip_to = re.compile("-->")
         elif token[1] is None:
-            text = html.unescape(token[0])
-            if self._preformatted:
-                self._out.write_as_it_is(text)
-            else:
-                self._out.write_words(text)
+            if not self._elements.is_hidden:
+                self._text(html.unescape(token[0]))
         else:
             if not token[2]:  # longer than what is kept
                 self._skip_to = re.compile(">")
             self._tag(token[1])
+
+    def _text(self, text: str) -> None:
+        self._links.add_text(text)
+        if self._preformatted:
+            self._out.write_as_it_is(text)
+        else:
+            self._out.write_words(text)
 
     def _tag(self, tag: str) -> None:
         found = _TAG_NAME.match(tag)
@@ -96,7 +110,28 @@ class HtmlText:
         opens = not tag.startswith("/")
         if name in _SKIPPED and opens:
             self._skip_to = re.compile(f"</{name}[^>]{{0,20}}>", re.IGNORECASE)
-        elif name in _PARAGRAPHS:
+            return
+        if name == "a":
+            self._end_link()
+        values = attributes(tag[:_MAX_TAG]) if opens else {}
+        if opens:
+            self._elements.start(name, values, name in _PARAGRAPHS or name in _LINES)
+        else:
+            self._elements.end(name)
+        if self._elements.is_hidden:
+            return
+        if opens:
+            self._start(name, values)
+        self._layout(name, opens)
+
+    def _start(self, name: str, values: dict[str, str]) -> None:
+        if name == "a":
+            self._links.start(values.get("href", ""))
+        elif name == "img" and (text := values.get("alt", "").strip()):
+            self._text(f"(picture: {text})")
+
+    def _layout(self, name: str, opens: bool) -> None:
+        if name in _PARAGRAPHS:
             self._out.break_line(2)
             self._preformatted = opens and name == "pre"
             if name == "hr":
@@ -110,16 +145,66 @@ class HtmlText:
                 self._out.write_as_it_is("- ")
         elif name in _CELLS and opens:
             self._out.next_cell()
-        elif name == "a":
-            self._anchor(tag if opens else "")
 
-    def _anchor(self, tag: str) -> None:
-        """The address stands behind the link's text, so that a lying text is seen."""
-        if self._link:
-            self._out.write_words(f" <{self._link}>")
-        found = _LINK.search(tag[:_MAX_TAG])
-        link = html.unescape(found[1]) if found else ""
-        self._link = link if link.lower().startswith(("http:", "https:", "mailto:", "ftp:")) else ""
+    def _end_link(self) -> None:
+        if mark := self._links.end():
+            self._out.write_words(mark)
+
+
+class _Links:
+    """The link at hand, and the targets of those before it, each once."""
+
+    def __init__(self) -> None:
+        self._target = ""
+        self._text = ""
+        self._numbers: dict[str, int] = {}
+        self._shown: dict[str, str] = {}  # target to the host that a lying text shows
+
+    def start(self, target: str) -> None:
+        """White space in a target is not part of it; what no browser would open is no link."""
+        target = "".join(target.split())
+        self._target = target if target.lower().startswith(_SCHEMES) else ""
+        self._text = ""
+
+    def add_text(self, text: str) -> None:
+        """Of the link at hand, or of none."""
+        if self._target and len(self._text) < _MAX_LINK_TEXT:
+            self._text = (self._text + text[:_MAX_LINK_TEXT]).lstrip()
+
+    def end(self) -> str:
+        """What stands behind the link's text; empty where there is no link."""
+        target, self._target = self._target, ""
+        if not target:
+            return ""
+        if target not in self._numbers:
+            if len(self._numbers) == MAX_LINKS:
+                return f" <{target}>"
+            self._numbers[target] = len(self._numbers) + 1
+        if lie := _other_host(self._text, target):
+            self._shown.setdefault(target, lie)
+        return f" [{self._numbers[target]}]"
+
+    def listed(self) -> list[str]:
+        """Lines for the end of the text."""
+        lines = []
+        for target, number in self._numbers.items():
+            lie = self._shown.get(target)
+            lines.append(f"[{number}] {target}" + (f"  (its text shows {lie}!)" if lie else ""))
+        return ["\n\nLinks:", *("\n" + line for line in lines)] if lines else []
+
+
+def _other_host(text: str, target: str) -> str:
+    """The host that a link's text shows although it leads to another; empty where it does not."""
+    shown = _SHOWN_HOST.match(text)
+    try:
+        host = (urlsplit(target).hostname or "") if target.lower().startswith("http") else ""
+    except ValueError:
+        host = "?"
+    if shown is None or not host:
+        return ""
+    there = shown[1].lower()
+    is_same = host == there or host.endswith("." + there) or there.endswith("." + host)
+    return "" if is_same else there
 
 
 def _end_of_whole_tokens(text: str) -> int:
