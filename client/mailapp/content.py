@@ -47,7 +47,7 @@ def parts_to_show(parts: list[Part]) -> list[int]:
 
 def text_of(message: BinaryIO, part: Part) -> Iterator[str]:
     """The part's text in chunks, with newlines only."""
-    text = _newlines(_characters(octets_of(message, part), part.charset))
+    text = newlines(_characters(octets_of(message, part), part.charset))
     return _plain(text) if part.content_type == "text/html" else text
 
 
@@ -118,7 +118,8 @@ def _characters(chunks: Iterable[bytes], charset: str) -> Iterator[str]:
         yield decoder.decode(b"", True)
 
 
-def _newlines(chunks: Iterable[str]) -> Iterator[str]:
+def newlines(chunks: Iterable[str]) -> Iterator[str]:
+    """The chunks with CRLF made a newline, also where it is cut in two."""
     held = ""
     for chunk in chunks:
         text = held + chunk

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from mailapp import headers, summary
+from mailapp import headers, people, summary
 from mailapp.mime import Structure, read_structure
 from mailapp.pop3 import Pop3Client, ProtocolError
-from mailapp.state import State
+from mailapp.state import MAX_ADDRESSES, State
 from mailapp.summary import ANSWERED, NEW, OLD, READ, Summary
 
 BATCH = 200  # header blocks that are asked for at a time
@@ -185,6 +185,17 @@ class Mailbox:
         ):
             self._state.mark(self._account, unique_id, status)
             self._new_now.discard(unique_id)
+
+    def warnings(self, message: Message) -> tuple[str, ...]:
+        """Why its sender may not be who it seems, measured by the addresses met before."""
+        return people.warnings(message.headers, self._state.addresses("", MAX_ADDRESSES))
+
+    def note_read(self, message: Message) -> None:
+        """It was shown to the person: it is new no more, and its sender is known from now on."""
+        self.set_status(message.number, READ)
+        person = people.first_sender(message.headers)
+        if person.address and not self.warnings(message):
+            self._state.meet({person.address: person.name or person.address})
 
     # Marks
 

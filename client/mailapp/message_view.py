@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Iterable, Iterator
 
-from mailapp import content
+from mailapp import content, saving
 from mailapp.headers import Headers, with_plain_domains
 from mailapp.mailbox import Message
 from mailapp.mime import MAX_PARTS, Part
 from mailapp.render import cut, octets, visible_line
 
 MAX_ADDRESS_COLUMNS = 2000
+_CHUNK_OCTETS = 65_536
 _ADDRESS_FIELDS = ("From", "To", "Cc")
 
 
-def pieces(message: Message) -> Iterator[str]:
-    """The whole view with newlines; not yet `visible` where it is the message's own text."""
+def pieces(message: Message, warnings: Iterable[str] = ()) -> Iterator[str]:
+    """The whole view with newlines; not yet `visible` where it is the message's own text.
+
+    `warnings` are why its sender may not be who it seems (`mailbox.warnings`).
+    """
     parts = message.structure.parts
     shown = content.parts_to_show(parts)
     yield f"\nMessage {message.number}\n"
     yield from header_lines(message.headers)
-    is_shown = set(shown)
-    for at, part in enumerate(parts):
-        is_other_form = part.content_type == "text/html" and not part.is_attachment
-        if part.is_leaf and at not in is_shown and not is_other_form:
-            yield _attachment(part)
+    for warning in warnings:
+        yield f"Warning: {visible_line(warning)}\n"
+    for item in saving.enclosed(message):
+        yield attachment_line(item)
     yield "\n"
     if not shown:
         yield "(This message has no text to show.)\n"
@@ -81,10 +85,18 @@ def _address_line(headers: Headers, name: str) -> str:
     return f"{name}: {line}\n"
 
 
-def _attachment(part: Part) -> str:
-    name = visible_line(part.file_name) or "(no name)"
-    kind = visible_line(part.content_type)
-    return f"Attachment: {name} ({kind}, about {octets(content.decoded_size(part))})\n"
+def attachment_line(item: saving.Enclosed) -> str:
+    """The number to save it by, its name, type and size."""
+    name = visible_line(item.name) or "(no name)"
+    kind = visible_line(item.content_type)
+    return f"Attachment {item.number}: {name} ({kind}, about {octets(item.octets)})\n"
+
+
+def source(message: Message) -> Iterator[str]:
+    """The message as it came, in chunks; octets that are no UTF-8 as escapes. Not `visible` yet."""
+    message.content.seek(0)
+    octets_read = iter(lambda: message.content.read(_CHUNK_OCTETS), b"")
+    return content.newlines(codecs.iterdecode(octets_read, "utf-8", "backslashreplace"))
 
 
 def _whole_lines(text: Iterator[str]) -> Iterator[str]:

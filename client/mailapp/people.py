@@ -115,6 +115,8 @@ def warnings(headers: Headers, known: Iterable[str] = ()) -> tuple[str, ...]:
     shown = _ADDRESS_IN_NAME.search(unicodedata.normalize("NFKC", person.name))
     if shown and shown[0].lower() != person.address.lower():
         found.append(f"the name shows the address {shown[0]}, but it is {person.address}")
+    if mixed := mixed_word(person.name):
+        found.append(f"{mixed} in the name mixes letters of several alphabets that look alike")
     if headers.counts["from"] > 1 or len(people(headers.raw("from"))) > 1:
         found.append("it names more than one sender")
     if twin := looks_like(person.address, known):
@@ -122,6 +124,21 @@ def warnings(headers: Headers, known: Iterable[str] = ()) -> tuple[str, ...]:
     elif not person.address.isascii():
         found.append(f"the address holds letters that may imitate others: {_plain(person.address)}")
     return tuple(found)
+
+
+_ALPHABETS = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
+_MAX_NAME = 500  # characters of a name that are looked at
+
+
+def mixed_word(text: str) -> str:
+    """The first word with letters of two alphabets that are drawn alike; empty for none."""
+    if text.isascii():
+        return ""
+    for word in re.findall(r"\w+", text[:_MAX_NAME]):
+        names = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
+        if len(names & _ALPHABETS) > 1:
+            return str(word)
+    return ""
 
 
 def looks_like(address: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 query   = *(SP term)           all terms have to match
 term    = ["-"] [field ":"] words
-field   = "from" / "subject" / "is" / "date" / "size"
+field   = "from" / "to" / "subject" / "is" / "has" / "date" / "size"
 words   = token / DQUOTE text DQUOTE
 """
 
@@ -26,11 +26,12 @@ _FLAGS: dict[str, Match] = {
     "deleted": lambda _, is_marked: is_marked,
     "attachment": lambda summary, _: summary.has_attachment,
 }
+_CONTENTS: dict[str, Match] = {"attachment": _FLAGS["attachment"]}
 _SIZE = re.compile(r"([<>])(\d{1,12})([kmg]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 HELP = (
-    'Search and limit take words, and: from:bob subject:"lab 3" date:2026-11 size:>1m',
-    "is:new is:unread is:old is:read is:answered is:deleted is:attachment; -is:new for not.",
+    'Words of sender or subject, and: from:bob to:lab subject:"lab 3" date:2026-11 size:>1m',
+    "is:new is:unread is:old is:read is:answered is:deleted has:attachment; -is:new for not.",
 )
 
 
@@ -58,15 +59,18 @@ def _field(field: str, words: str, whole: str) -> Match:
         case "":
             return lambda summary, _: words in f"{summary.sender}\n{summary.subject}".casefold()
         case "from":
-            return lambda summary, _: words in summary.sender.casefold()
+            return lambda summary, _: words in f"{summary.sender}\n{summary.address}".casefold()
+        case "to":
+            return lambda summary, _: words in summary.to.casefold()
         case "subject":
             return lambda summary, _: words in summary.subject.casefold()
         case "date":
             return lambda summary, _: summary.received.replace(" ", "").startswith(words)
-        case "is":
-            if words not in _FLAGS:
-                raise NoQuery(f"is:{words} is not known; there is " + ", ".join(_FLAGS))
-            return _FLAGS[words]
+        case "is" | "has" as kind:
+            known = _FLAGS if kind == "is" else _CONTENTS
+            if words not in known:
+                raise NoQuery(f"{kind}:{words} is not known; there is " + ", ".join(known))
+            return known[words]
         case "size":
             return _size(words)
     return lambda summary, _: whole.casefold() in f"{summary.sender}\n{summary.subject}".casefold()

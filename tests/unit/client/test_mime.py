@@ -92,8 +92,8 @@ def test_attachments_are_listed() -> None:
     )
     text = 'Content-Type: text/plain; name="../../.bashrc"\nContent-Disposition: ATTACHMENT\n\nx'
     assert seen(mixed("\nHi", pdf, text)) == (
-        "Attachment: ü%b.pdf (application/pdf, about 5.7 KB)\n"
-        "Attachment: .bashrc (text/plain, about 1 B)\n\nHi\n"
+        "Attachment 1: ü%b.pdf (application/pdf, about 5.7 KB)\n"
+        "Attachment 2: .bashrc (text/plain, about 1 B)\n\nHi\n"
     )
 
 
@@ -105,6 +105,7 @@ def test_a_name_cannot_turn_the_line_around() -> None:
 def test_an_attached_message_has_its_own_head() -> None:
     inner = "Content-Type: message/rfc822\n\nFrom: c@x\nSubject: inner\n\nwithin"
     assert seen(mixed("\nHi", inner)) == (
+        "Attachment 1: (no name) (message/rfc822, about 35 B)\n"
         "\nHi\n\n--- Attached message ---\nFrom: c@x\nSubject: inner\n\nwithin\n"
     )
 
@@ -223,4 +224,4 @@ def test_no_charset_raises(charset: str, chunks: list[bytes]) -> None:
 
 @given(st.lists(st.sampled_from(["\r", "\n", "\r\n", "a", "b\r"])))
 def test_line_ends_in_two_chunks(chunks: list[str]) -> None:
-    assert "".join(content._newlines(chunks)) == "".join(chunks).replace("\r\n", "\n")
+    assert "".join(content.newlines(chunks)) == "".join(chunks).replace("\r\n", "\n")

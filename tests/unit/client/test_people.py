@@ -134,3 +134,13 @@ def test_forwards() -> None:
     assert draft.body[-1] == "text"
     whole = answering.forward_whole("alice@x", headers(*ASKED), b"Subject: s\r\n\r\n")
     assert whole.attachments[0].content_type == "message/rfc822"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("P\u0430ypal Service", "P\u0430ypal"), ("Анна Ivanova", ""), ("Zoë 漢字", ""), ("Bob", "")],
+)
+def test_a_word_of_two_alphabets(name: str, word: str) -> None:
+    assert people.mixed_word(name) == word
+    found = people.warnings(read_headers([f"From: {name} <a@x>\r\n".encode()]))
+    assert [text.partition(" ")[0] for text in found] == [word] * bool(word)
