@@ -1,8 +1,9 @@
 """Keys and a number each, in a small file that all processes over one data folder share.
 
-The file's size is fixed. A key belongs into one of many buckets; where that is full, the row with
-the smallest number makes room. Keys stand there as keyed digests, so that nobody can choose keys
-that meet in one bucket, or read them. What a crash loses is lost: nothing is synced.
+The file grows to a fixed size, as rows are written. A key belongs into one of many buckets; where
+that is full, the row with the smallest number makes room. Keys stand there as keyed digests, so
+that nobody can choose keys that meet in one bucket, or read them. What a crash loses is lost:
+nothing is synced.
 
 A process calls this from one thread: a lock on a range of a file holds between processes.
 """
@@ -41,9 +42,6 @@ class SharedFile:
         self._secret = secret
         self.descriptor = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
         weakref.finalize(self, os.close, self.descriptor)
-        octets = tables * _TABLE_OCTETS
-        if os.fstat(self.descriptor).st_size != octets:
-            os.ftruncate(self.descriptor, octets)
         self.tables = [SharedRows(self, number * _TABLE_OCTETS) for number in range(tables)]
 
     def key(self, *words: str) -> Key:

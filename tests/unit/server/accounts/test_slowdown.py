@@ -94,11 +94,9 @@ def test_the_right_password_wipes_the_slate(slow: SlowDown) -> None:
 
 
 def test_space_is_bounded(slow: SlowDown, tmp_path: Path) -> None:
-    octets = (tmp_path / "failures").stat().st_size
-    assert octets == TABLES * 8192 * 16
     for number in range(20_000):
         slow.note(f"user{number}", f"10.{number // 250}.0.{number % 250}", right=number % 2 == 0)
-    assert (tmp_path / "failures").stat().st_size == octets
+    assert (tmp_path / "failures").stat().st_size <= TABLES * 8192 * 16
     for _ in range(3):
         slow.note("user19999", "10.79.0.249", right=False)
     assert slow.wait("user19999", "10.79.0.249") > 0  # the newest is not forgotten
