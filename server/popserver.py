@@ -2,12 +2,12 @@
 
 import sys
 
-from mailserver import app
+from mailserver.app import pop3
 
 
 def main() -> int:
     """Run the POP3 server until SIGTERM."""
-    return app.popserver()
+    return pop3.main()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import sys
 
-from mailserver import app
+from mailserver.app import smtp
 
 
 def main() -> int:
     """Run the SMTP server until SIGTERM."""
-    return app.smtpmail()
+    return smtp.main()
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_only_durable_syncs() -> None:
         ("mailserver/net/smtp_driver.py", "from mailserver.store.files import FileStore"),
         ("mailserver/net/listener.py", "from mailserver import app"),
         ("mailserver/net/listener.py", "import mailserver.settings"),
-        ("mailserver/app.py", "from mailapp import pop3"),
+        ("mailserver/app/smtp.py", "from mailapp import pop3"),
     ],
 )
 def test_an_upward_import_is_found(path: str, planted: str) -> None:

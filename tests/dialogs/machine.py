@@ -15,8 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from mailserver import app, settings
+from mailserver import settings
 from mailserver.accounts.users_file import UsersFile
+from mailserver.app.smtp import policy
 from mailserver.delivery.accept import Policy, Reception
 from mailserver.message.verdict import Verdict
 from mailserver.net import pop3_driver, smtp_driver
@@ -59,7 +60,7 @@ def policy_of(domain: str, lines: tuple[str, ...]) -> Policy:
     with TemporaryDirectory() as data:
         Path(data, toml_file.NAME).write_text("\n".join(lines))
         arguments = ["25", "--data", data, "--domain", domain]
-        return app.policy(settings.read("smtpmail", "", arguments, {}))
+        return policy(settings.read("smtpmail", "", arguments, {}))
 
 
 class Machine:

@@ -1,0 +1,147 @@
+"""The command `smtpmail`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
+from mailserver.delivery.accept import Policy, Reception, Trust
+from mailserver.delivery.addressing import Addresses
+from mailserver.message.ids import MessageIds
+from mailserver.net import smtp_driver
+from mailserver.net.listener import Refusals, Serve
+from mailserver.net.pace import Pacing
+from mailserver.net.smtp_access import Access
+from mailserver.net.threads import Threads
+from mailserver.relaying import Relaying, client_tls
+from mailserver.settings import Settings
+from mailserver.smtp import replies
+from mailserver.smtp.service import Limits, Service
+from mailserver.store.base import Usage
+from mailserver.store.commit import GroupCommit
+
+
+def main() -> int:
+    """Run the SMTP server until SIGTERM."""
+    return run("smtpmail", "SMTP server (RFC 5321) over a folder of mailboxes.", Smtp())
+
+
+class Smtp:
+    """See `serving.Server`."""
+
+    refusals = Refusals(
+        replies.TOO_MANY_CONNECTIONS.encode(extended=False),
+        replies.TOO_MANY_FROM_YOU.encode(extended=False),
+    )
+
+    def ports(self, chosen: Settings) -> list[Port]:
+        further = chosen.ports
+        inside_tls = "submission inside TLS"
+        return [
+            Port(chosen.port),
+            Port(further.submission_port, "submission", submission=True),
+            Port(further.submissions_port, inside_tls, inside_tls=True, submission=True),
+        ]
+
+    def serve(self, parts: Parts) -> Callable[[Port], Serve]:
+        chosen = parts.chosen
+        commit = GroupCommit(parts.store)
+        new_id = MessageIds(secrets.token_hex(6))
+        self._relaying = relaying = Relaying(chosen, parts.threads)
+        reception = Reception(
+            policy(chosen),
+            parts.users,
+            parts.store,
+            commit.append,
+            time.time,
+            new_id,
+            trust(chosen),
+            relaying.outbox,
+        )
+        if parts.number == 0:
+            relaying.start(reception)
+        clear_passwords = CLEAR_PASSWORDS[chosen.access.clear_passwords]
+        access = Access(parts.users, secrets.token_urlsafe, clear_passwords, parts.tls)
+        timeouts = _timeouts(chosen)
+        own_name = chosen.listening.domains[0]
+
+        def at(port: Port) -> Serve:
+            here = Service(
+                _limits(chosen), submission=port.submission, verifies=chosen.delivery.verify
+            )
+            return lambda stream: smtp_driver.SmtpDriver(
+                stream, own_name, here, access, timeouts, reception, parts.threads
+            ).run()
+
+        return at
+
+    def check(self, chosen: Settings) -> None:
+        client_tls(chosen)
+
+    async def stop(self, patience: float) -> None:
+        await self._relaying.stop(patience)
+
+
+def _limits(chosen: Settings) -> Limits:
+    allowed = chosen.limits
+    return Limits(
+        message_octets=allowed.message_limit,
+        recipients=allowed.recipient_limit,
+        errors=allowed.error_limit,
+        messages=allowed.messages_per_session,
+        commands=allowed.command_limit,
+    )
+
+
+def _timeouts(chosen: Settings) -> smtp_driver.Timeouts:
+    times = chosen.times
+    return smtp_driver.Timeouts(
+        command=times.command_timeout,
+        first_command=times.first_command_timeout,
+        content=times.command_timeout,
+        send=times.send_timeout,
+        pacing=Pacing(times.message_pace, times.message_timeout),
+    )
+
+
+def trust(chosen: Settings) -> Trust | None:
+    """Who looks into where mail comes from; needs a running event loop."""
+    asked = chosen.trust
+    if asked.sender_checks == "off":
+        return None
+    # dnspython takes memory and time to load: only those pay who ask for it
+    from mailserver.net.dns import Dns
+    from mailserver.net.sender_dns import SenderDns
+    from mailserver.trust.checks import Checks, Rules
+
+    rules = Rules(
+        chosen.listening.domains, asked.sender_checks == "reject", asked.sender_check_timeout
+    )
+    resolver = SenderDns(Dns(asked.nameservers))
+    return Checks(rules, resolver, Threads("signatures", 2), time.time)
+
+
+def policy(chosen: Settings) -> Policy:
+    """What mail is taken."""
+    delivery = chosen.delivery
+    addresses = Addresses(
+        chosen.listening.domains,
+        dict(delivery.aliases),
+        delivery.plus_addresses,
+        delivery.catch_all,
+        delivery.postmaster,
+        chosen.listening.own_addresses,
+    )
+    quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
+    limits = chosen.limits
+    return Policy(
+        addresses,
+        limits.subject_limit,
+        quota,
+        limits.messages_per_minute,
+        limits.messages_per_user,
+        chosen.relaying.users_relay,
+        chosen.relaying.relay_from,
+    )
