@@ -87,7 +87,6 @@ class Relaying:
             self._bell.ring()
             await self._task
             await stopping
-        self._spool.close()
 
     def _security(self) -> Security:
         wanted = self._chosen.relaying.relay_tls

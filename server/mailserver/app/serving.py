@@ -162,8 +162,9 @@ async def _serve(
         await listener.start(bound)
     await stop.wait()
     logger.info("stopping")
-    await asyncio.gather(*(listener.stop(patience) for listener in listeners))
-    await server.stop(patience)
+    await asyncio.gather(
+        server.stop(patience), *(listener.stop(patience) for listener in listeners)
+    )
     logger.info("stopped")
 
 

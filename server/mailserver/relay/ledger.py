@@ -15,7 +15,7 @@ from mailserver.message.verdict import Kind
 from mailserver.relay import reports
 from mailserver.relay.backoff import Patience
 from mailserver.relay.entry import Note, QueuedMessage, Told, Tried
-from mailserver.relay.spool import Spool
+from mailserver.relay.spool import Spool, Unreadable
 from mailserver.relay.world import World
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,23 @@ class Ledger:
         self._world = world
         self._unsaved: dict[str, list[Note]] = {}  # by message
         self._locks = [asyncio.Lock() for _ in range(64)]
+
+    def load_all(self, message_ids: list[str]) -> list[QueuedMessage | None]:
+        """None: it is gone, or cannot be read. In a thread."""
+        return [self.load(message_id) for message_id in message_ids]
+
+    def load(self, message_id: str) -> QueuedMessage | None:
+        """One of them; a file that is not what was written is set aside."""
+        try:
+            return self._spool.load(message_id)
+        except FileNotFoundError:
+            return None
+        except Unreadable as problem:
+            log.error("message %s of the queue is set aside: %s", message_id, problem)
+            self._spool.set_aside(message_id)
+        except OSError as error:
+            log.error("message %s of the queue cannot be read: %s", message_id, error)
+        return None
 
     async def write(self, message: QueuedMessage, found: dict[Outcome, tuple[int, ...]]) -> None:
         """Note outcomes, synced."""

@@ -83,12 +83,21 @@ class Relay:
     # -- the loop ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping and not await self._world.in_thread(self._spool.own):
+        """Until `stop`. Whatever goes wrong on the way, it goes on after a while."""
+        while not self._stopping:
+            try:
+                await self._run()
+            except Exception:
+                log.exception("a fault of this server; the queue is looked at again")
+                await self._world.wait(TROUBLE_SECONDS)
+
+    async def _run(self) -> None:
+        while not await self._world.in_thread(self._spool.own):
             await self._world.wait(OWNER_SECONDS)
-        if self._stopping:
-            return
-        await self._look_at(await self._world.in_thread(self._spool.ids))
+            if self._stopping:
+                return
+        ids = await self._world.in_thread(self._spool.ids)
+        await self._look_at([message_id for message_id in ids if message_id not in self._jobs])
         if self._jobs:
             log.info("%d messages for other servers are in the queue", len(self._jobs))
         while not self._stopping:
@@ -155,28 +164,12 @@ class Relay:
         """Plan what is to be done for these messages."""
         for begin in range(0, len(message_ids), BATCH):
             batch = message_ids[begin : begin + BATCH]
-            loaded = await self._world.in_thread(partial(self._load_all, batch))
+            loaded = await self._world.in_thread(partial(self._ledger.load_all, batch))
             for message_id, message in zip(batch, loaded, strict=True):
                 if message is None:
                     self._forget(message_id)
                 else:
                     await self._plan(message)
-
-    def _load_all(self, message_ids: list[str]) -> list[QueuedMessage | None]:
-        """None: it is gone, or cannot be read. In a thread."""
-        return [self._load(message_id) for message_id in message_ids]
-
-    def _load(self, message_id: str) -> QueuedMessage | None:
-        try:
-            return self._spool.load(message_id)
-        except FileNotFoundError:
-            return None
-        except Unreadable as problem:
-            log.error("message %s of the queue is set aside: %s", message_id, problem)
-            self._spool.set_aside(message_id)
-        except OSError as error:
-            log.error("message %s of the queue cannot be read: %s", message_id, error)
-        return None
 
     async def _plan(self, message: QueuedMessage) -> None:
         message_id = message.entry.id
@@ -239,7 +232,7 @@ class Relay:
 
     async def _try(self, job: Job, line: _Line) -> None:
         await self._ledger.keep_unsaved(job.message_id)
-        message = await self._world.in_thread(partial(self._load, job.message_id))
+        message = await self._world.in_thread(partial(self._ledger.load, job.message_id))
         if message is None or message.held:
             return
         now = self._world.clock()
@@ -302,7 +295,7 @@ class Relay:
         message_id = message.entry.id
         async with self._locks[hash(message_id) % len(self._locks)]:
             if len(self._jobs.get(message_id, ())) > 1:  # another one may have written meanwhile
-                fresh = await self._world.in_thread(partial(self._load, message_id))
+                fresh = await self._world.in_thread(partial(self._ledger.load, message_id))
                 if fresh is None:
                     return
                 message = fresh

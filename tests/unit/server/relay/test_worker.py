@@ -456,3 +456,20 @@ def test_many_messages_for_many_destinations(site: Site) -> None:
     assert site.left() == []
     counts = Counter({name: len(there.got) for name, there in site.internet.destinations.items()})
     assert counts == {f"d{number}.test": 20 for number in range(12)}
+
+
+def test_a_folder_that_cannot_be_read_for_a_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders, faults = Spool.orders, [OSError(errno.EIO, "Input/output error")] * 3
+
+    def failing(spool: Spool) -> list[tuple[str, str]]:
+        if faults:
+            raise faults.pop()
+        return orders(spool)
+
+    monkeypatch.setattr(Spool, "orders", failing)
+    site.put("bob@b.test")
+    site.go()
+    assert len(site.internet.at("b.test").got) == 1
+    assert site.left() == []
