@@ -9,9 +9,14 @@ import pexpect
 import pyte
 
 DEADLINE_SECONDS = 20.0
-KEYS = {"Enter": "\r", "Tab": "\t", "Esc": "\x1b", "Up": "\x1b[A", "Down": "\x1b[B"} | {
-    f"Ctrl-{letter}": chr(ord(letter) - 64) for letter in "ACDEKLUW"
-}
+KEYS = {
+    "Enter": "\r",
+    "Tab": "\t",
+    "Esc": "\x1b",
+    "Up": "\x1b[A",
+    "Down": "\x1b[B",
+    "Home": "\x1b[H",
+} | {f"Ctrl-{letter}": chr(ord(letter) - 64) for letter in "ACDEKLUW"}
 
 
 class Face:

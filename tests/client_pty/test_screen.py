@@ -231,7 +231,7 @@ def test_headers_source_and_attachments(mailserver: Any, face: Start, tmp_path: 
     client.types("1")
     client.waits_for("N @", "Pläne")
     client.types("Enter")
-    client.waits_for("Attachment: ", "plans.pdf", "Here they are.")
+    client.waits_for("Attachment 1: ", "plans.pdf", "Here they are.")
     client.types("H")
     client.waits_for("X-Odd: yes", "Subject: Pläne")
     client.types("q", "e")
@@ -334,3 +334,29 @@ def test_find_and_limit(mailserver: Any, face: Start) -> None:
     client.waits_for("is:nonsense is not known")
     client.types("l", "Ctrl-U", "Enter")
     client.waits_for("pear 2", "> 20")
+
+
+@SIZES
+def test_the_dialogue(mailserver: Any, face: Start, columns: int, rows: int) -> None:
+    mailserver.deliver(b"Subject: looked at\n\nx\n")
+    client = face(columns, rows)
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("looked")
+    client.types("P")
+    client.waits_for("The dialogue", "following", "TRANSACTION", "POP3 S:")
+    client.types("Home")
+    client.waits_for("standing still", ">", "AUTHORIZATION", "The connection itself")
+    client.types("j")
+    client.waits_for("The command succeeded")
+    client.types("q", "Enter")
+    client.waits_for("Subject: looked at")
+    assert "wonderland" not in client.raw
+    client.types("q", "q", "2")
+    client.waits_for("Bcc:")
+    client.types("alice@mailserver", "Ctrl-D", "y")
+    client.waits_for("Sent. alice@mailserver")
+    client.types("P")
+    client.waits_for("221", "state ready")
+    client.types("p")
+    client.waits_for("Ends the session;")

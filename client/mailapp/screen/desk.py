@@ -14,6 +14,7 @@ from mailapp import exits
 from mailapp.render import width
 from mailapp.screen import editing, paint
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen, Show, Step, Wish
+from mailapp.screen.dialogue import Dialogue
 from mailapp.screen.hearing import hear
 from mailapp.screen.help import Keys
 from mailapp.screen.keys import Key
@@ -24,6 +25,7 @@ from mailapp.screen.paint import Size, View, line
 from mailapp.screen.pile import Pile
 from mailapp.screen.underway import Underway
 from mailapp.screen.wishes import Job, Quit
+from mailapp.trace import Line
 
 S = TypeVar("S", bound=Screen)
 MAX_WAITING_KEYS = 64  # typed ahead while something is under way
@@ -46,11 +48,22 @@ class Desk:
         self.underway: Underway | None = None
         self._loading: Underway | None = None
         self._waiting: list[Key] = []
+        self._dialogue: Dialogue | None = None  # lies on everything
 
     @property
     def top(self) -> Screen:
         """The screen that is seen."""
-        return self.pile.top
+        return self._dialogue or self.pile.top
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the dialogue is seen."""
+        return self._dialogue is not None
+
+    def overhear(self, forgotten: int, lines: tuple[Line, ...]) -> None:
+        """The dialogue as it is now."""
+        if self._dialogue is not None:
+            self._dialogue = self._dialogue.with_lines(forgotten, lines)
 
     @property
     def is_idle(self) -> bool:
@@ -91,6 +104,9 @@ class Desk:
 
     def press(self, key: Key, size: Size, now: float) -> list[Wish]:
         """A key. While something is under way, it waits; Ctrl-C does not."""
+        if self._is_for_dialogue(key):
+            self._turn_to_dialogue(key, size)
+            return []
         if self.underway is not None:
             if key.name == "c-c":
                 self._waiting.clear()
@@ -106,7 +122,7 @@ class Desk:
         if key.name == "f1" or (key.name == "?" and not self.top.takes_text):
             is_seen = isinstance(self.top, Keys)
             return [] if is_seen else self._do(Show(Keys.of(self.top)), size, now)
-        if key.name == "c-c" and isinstance(self.top, Menu):
+        if key.name == "c-c" and isinstance(self.pile.top, Menu):
             return [Quit(exits.INTERRUPTED)]
         return self._take(self.top.press(key, paint.body_size(size)), size, now)
 
@@ -133,7 +149,10 @@ class Desk:
 
     def lacks(self, size: Size, now: float) -> list[Wish]:
         """What the screen needs to be whole, unless it is on its way."""
-        load = self.top.lacks(paint.body_size(size)) if isinstance(self.top, MailList) else None
+        mail_list = self.pile.top
+        if not isinstance(mail_list, MailList):
+            return []
+        load = mail_list.lacks(paint.body_size(size))
         if load is None or self._loading is not None:
             return []
         self._loading = Underway(load, now)
@@ -141,9 +160,24 @@ class Desk:
 
     # Keys
 
+    def _is_for_dialogue(self, key: Key) -> bool:
+        """P or F2 opens it, whatever is under way; then it has all keys but Ctrl-C."""
+        if self._dialogue is not None:
+            return key.name != "c-c"
+        is_letter = self._question or self._prompt or self.top.takes_text
+        return key.name == "f2" or (key.name == "P" and not is_letter)
+
+    def _turn_to_dialogue(self, key: Key, size: Size) -> None:
+        if self._dialogue is None:
+            self._dialogue = Dialogue()
+            return
+        dialogue, wish = self._dialogue.press(key, paint.body_size(size))
+        assert isinstance(dialogue, Dialogue)
+        self._dialogue = dialogue if wish is None else None
+
     def _take(self, step: Step, size: Size, now: float) -> list[Wish]:
         screen, wish = step
-        self.pile.put(self.top, screen)
+        self.pile.put(self.pile.top, screen)
         return [] if wish is None else self._do(wish, size, now)
 
     def _do(self, wish: Wish, size: Size, now: float) -> list[Wish]:

@@ -15,6 +15,7 @@ class Keys(Text):
         """Its keys, and those that hold everywhere."""
         everywhere = (
             ("Ctrl-C", "cancel what is under way; in the menu: quit"),
+            ("F2" if screen.takes_text else "P, F2", "what client and server say to each other"),
             ("Ctrl-L", "draw the screen again"),
             ("F1", "this page" if screen.takes_text else "this page, like ?"),
         )

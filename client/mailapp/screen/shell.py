@@ -25,6 +25,7 @@ from prompt_toolkit.styles import Style
 from mailapp.screen import wishes
 from mailapp.screen.base import Wish
 from mailapp.screen.desk import Cancel, Desk
+from mailapp.screen.dialogue import Record
 from mailapp.screen.keys import Key
 from mailapp.screen.news import Edited, News, Trouble
 from mailapp.screen.office import Office
@@ -51,6 +52,7 @@ COLOURS = Style.from_dict(
         "notice": "bold",
         "question": "bold ansiyellow",
         "warning": "bold ansired",
+        "client": "bold ansiblue",
     }
 )
 _NOT_OURS = {
@@ -62,9 +64,13 @@ _NOT_OURS = {
 class Shell:
     """One run of the full screen."""
 
-    def __init__(self, desk: Desk, office: Office, first: Wish | None = None) -> None:
+    def __init__(
+        self, desk: Desk, office: Office, record: Record, first: Wish | None = None
+    ) -> None:
         """`first` is done at the start."""
         self._desk = desk
+        self._record = record
+        record.changed = self._overheard
         self._office = office
         self._first = first
         self._worker = Worker(office)
@@ -102,12 +108,18 @@ class Shell:
     def rows(self, columns: int, rows: int) -> tuple[list[Row], Point]:
         """What is seen now."""
         size = Size(columns, rows)
+        self._desk.overhear(*self._record.lines())
         view = self._desk.view(size, time.monotonic())
         self._serve(self._desk.lacks(size, time.monotonic()))
         made: list[Row] = [
             [(f"class:{style}" if style else "", text) for style, text in row] for row in view.rows
         ]
         return made, Point(x=view.cursor[1], y=view.cursor[0])
+
+    def _overheard(self) -> None:
+        """From the thread that talks."""
+        if self._desk.is_listening:
+            self._app.invalidate()
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()

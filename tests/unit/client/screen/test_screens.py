@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from mailapp.screen import body_editor, editing
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen
 from mailapp.screen.compose_form import Form
 from mailapp.screen.desk import Cancel, Desk
+from mailapp.screen.dialogue import MAX_LINES, Record
 from mailapp.screen.keys import PASTE, Key
 from mailapp.screen.login import Login
 from mailapp.screen.mail_list import MailList
@@ -33,6 +36,7 @@ from mailapp.screen.wishes import (
     SignIn,
 )
 from mailapp.summary import Summary
+from mailapp.trace import Line
 
 SIZE = Size(80, 24)
 ROOM = body_size(SIZE)
@@ -300,3 +304,25 @@ def test_the_keys_of_every_screen_have_a_page() -> None:
         assert shown(desk).startswith(" Keys: ")
         press(desk, "q")
         assert desk.top == screen
+
+
+def test_the_dialogue_follows_until_one_looks_back() -> None:
+    record = Record()
+    moment = datetime(2026, 11, 24, tzinfo=UTC)
+    for number in range(1, MAX_LINES + 11):
+        record.hear(Line(moment, "POP3", "C", f"RETR {number}", "TRANSACTION"))
+    desk = at_the_list()
+    press(desk, "c-m", "P")
+    desk.overhear(*record.lines())
+    assert f">00:00:00.000 POP3 C: RETR {MAX_LINES + 10}" in shown(desk)
+    assert "The whole message" in shown(desk)
+    assert press(desk, "c-c") == [Cancel()]
+    press(desk, "up")
+    record.hear(Line(moment, "POP3", "S", "+OK", "TRANSACTION"))
+    desk.overhear(*record.lines())
+    assert f">00:00:00.000 POP3 C: RETR {MAX_LINES + 9}" in shown(desk)
+    press(desk, "home")
+    assert ">00:00:00.000 POP3 C: RETR 12" in shown(desk)
+    hear(desk, Opened(3, "the text"))
+    press(desk, "q")
+    assert "the text" in shown(desk)
