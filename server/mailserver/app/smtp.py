@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+from mailserver.app.relaying import Relaying, client_tls
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
@@ -15,7 +16,6 @@ from mailserver.net.listener import Refusals, Serve
 from mailserver.net.pace import Pacing
 from mailserver.net.smtp_access import Access
 from mailserver.net.threads import Threads
-from mailserver.relaying import Relaying, client_tls
 from mailserver.settings import Settings
 from mailserver.smtp import replies
 from mailserver.smtp.service import Limits, Service
