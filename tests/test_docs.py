@@ -12,6 +12,8 @@ import pytest
 from tests.integration import programs
 
 from mailserver import settings
+from mailserver.auth import sasl
+from mailserver.smtp.service import Service
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -213,3 +215,10 @@ def test_an_untold_argument_is_found(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_readme_shows_the_programs_that_are_tried() -> None:
     """What `make e2e` runs, no more and no less."""
     assert f"\n\n{programs.table()}" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_shows_what_ehlo_names() -> None:
+    service = Service(starttls=True, mechanisms=sasl.offered(clear=True))
+    *lines, last = service.extensions
+    told = "".join(f"250-{line}\n" for line in lines) + f"250 {last}\n"
+    assert told in (ROOT / "README.md").read_text()
