@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 RECIPIENTS_LIMIT = 100
 """Of one transaction; every server takes so many (RFC 5321 4.5.3.1.8)."""
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.25
 """How often the owner looks for orders that other processes left."""
 OWNER_SECONDS = 5.0
 """How often the others look whether the queue has lost its owner."""
