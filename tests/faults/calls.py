@@ -121,7 +121,7 @@ class Disk:
         if found.st_ino in self.octets | self.lost:
             self.renamed_unsynced.append(str(target))
         self.names.discard((_inode(folder), str(source)))
-        self.names.add((_inode(folder), str(target)))
+        self.names.add((_inode(kwargs["dst_dir_fd"]), str(target)))
 
     def at_risk(self, data: str, user: str, file: str) -> list[str]:
         """What of a user's file a power cut could take."""

@@ -117,8 +117,12 @@ class Spool:
         """See Held."""
         name = _checked(message_id)
         os.rename(name, name, src_dir_fd=self._coming, dst_dir_fd=self._messages)
-        durable.sync_directory(self._messages)
-        self.order(NEW, message_id)
+        try:
+            durable.sync_directory(self._messages)
+            self.order(NEW, message_id)
+        except OSError:  # the client is told to send it again, so it must not leave
+            durable.remove(name, self._messages)
+            raise
 
     def discard(self, message_id: str) -> None:
         """See Held."""
@@ -207,7 +211,8 @@ class Spool:
         fd = durable.open_file(_checked(message_id), self._messages, os.O_RDWR)
         try:
             end = _read(fd)[1]
-            os.ftruncate(fd, end)
+            if os.fstat(fd).st_size != end:
+                os.ftruncate(fd, end)
             durable.write_at(fd, b"".join(map(line_of, notes)), end)
             durable.sync_data(fd)
         finally:
