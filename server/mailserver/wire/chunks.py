@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailserver.wire.dots import ContentFault
+from mailserver.wire.dots import ContentFault, worst_fault
 
 
 class ChunkDecoder:
@@ -64,12 +64,6 @@ class ChunkDecoder:
     def _check(self, content: bytes) -> None:
         self.octets += len(content)
         self._ends_line = content.endswith(b"\n")
-        if self.fault is not None:
-            return
-        crlf = content.count(b"\r\n")
-        if content.count(b"\n") != crlf or content.count(b"\r") != crlf:
-            self.fault = ContentFault.BARE_LINE_END
-        elif b"\0" in content:
-            self.fault = ContentFault.NUL
-        elif self.octets > self._size_limit:
+        self.fault = worst_fault(content, self.fault)
+        if self.fault is None and self.octets > self._size_limit:
             self.fault = ContentFault.TOO_BIG

@@ -61,12 +61,7 @@ class DotDecoder:
     def _content(self, stuffed: bytes) -> bytes:
         # A piece never ends inside CRLF, so what is bare can be seen here. It may end just behind a
         # CRLF only when the end was found or a later octet showed that no full stop follows.
-        if self.fault is None:
-            lines = stuffed.replace(_CRLF, b"")
-            if b"\n" in lines or b"\r" in lines:
-                self.fault = ContentFault.BARE_LINE_END
-            elif b"\0" in stuffed:
-                self.fault = ContentFault.NUL
+        self.fault = worst_fault(stuffed, self.fault)
         content = stuffed.replace(b"\r\n.", _CRLF)
         if self._first:
             content = content[2:]
@@ -75,6 +70,17 @@ class DotDecoder:
         if self.fault is None and self.octets > self._size_limit:
             self.fault = ContentFault.TOO_BIG
         return content if self.fault is None else b""
+
+
+def worst_fault(octets: bytes, known: ContentFault | None) -> ContentFault | None:
+    """The worst of what these octets have and what is known already, so that it does not matter
+    where content is cut. The octets end inside no CRLF."""
+    if known is ContentFault.BARE_LINE_END:
+        return known
+    lines = octets.replace(_CRLF, b"")
+    if b"\n" in lines or b"\r" in lines:
+        return ContentFault.BARE_LINE_END
+    return ContentFault.NUL if b"\0" in lines else known
 
 
 def _length_of_possible_end(waiting: bytes) -> int:

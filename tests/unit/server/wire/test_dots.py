@@ -72,7 +72,7 @@ def test_a_fault_is_found_if_and_only_if_there_is_one(data: bytes, places: list[
     bare = re.search(rb"(?<!\r)\n|\r(?!\n)", stuffed)
     assert decoder.rest == data[true_end + 3 :]
     if bare:
-        assert decoder.fault in (ContentFault.BARE_LINE_END, ContentFault.NUL)
+        assert decoder.fault is ContentFault.BARE_LINE_END
     elif b"\0" in stuffed:
         assert decoder.fault is ContentFault.NUL
     else:
@@ -125,6 +125,12 @@ def test_size_limit_counts_the_content_only(octets: int, fault: ContentFault | N
         assert decoder.fault is fault
         assert decoder.octets == octets
         assert decoder.rest == b""
+
+
+@given(any_octets, cuts)
+def test_the_worst_fault_is_told_wherever_it_was_cut(data: bytes, places: list[int]) -> None:
+    data += b"x" + END
+    assert decode(data, places, limit=5)[0].fault is decode(data, [], limit=5)[0].fault
 
 
 def test_content_over_the_limit_is_not_handed_on() -> None:
