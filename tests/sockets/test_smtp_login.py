@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import smtplib
 import ssl
+from pathlib import Path
 
 import pytest
 from tests.sockets.conftest import SECONDS, Mail
@@ -88,3 +90,40 @@ def test_octets_in_chunks(mail: Mail) -> None:
     stored = b"\r\n".join(pop3.retr(1)[1]) + b"\r\n"
     pop3.quit()
     assert stored.endswith(content[12:])
+
+
+def test_no_secret_is_logged(mail: Mail) -> None:
+    """Security row 70: right or wrong, whole or broken, in either protocol."""
+    user = mail.new_user().encode()
+    plain = base64.b64encode(b"\0" + user + b"\0tiny-secret")
+    with mail.raw_smtp(b"EHLO c") as smtp, mail.raw_pop3() as pop3:
+        for said in (
+            b"AUTH PLAIN " + plain,
+            b"AUTH PLAIN " + plain + b"!",
+            plain,
+            b"PASS tiny-secret",
+        ):
+            smtp.ask(said)
+        smtp.ask(b"AUTH LOGIN")
+        smtp.ask(base64.b64encode(user))
+        assert smtp.ask(base64.b64encode(b"tiny-secret")).startswith(b"535 ")
+        for said in (
+            b"PASS tiny-secret",
+            b"USER " + user,
+            b"PASS tiny-secret",
+            b"AUTH PLAIN " + plain,
+        ):
+            pop3.ask(said)
+        pop3.ask(b"APOP " + user + b" tiny-secret")
+    mail.send(user.decode(), b"Subject: tiny-secret\r\n\r\ntiny-secret\r\n")
+    mail.smtp.wait_for("message .* from=<sender@mailserver> .*ACCEPTED")
+    for line in mail.smtp.log + mail.pop3.log:
+        assert "tiny-secret" not in line
+        assert plain.decode() not in line
+        assert base64.b64encode(b"tiny-secret").decode() not in line
+
+
+def test_no_core_file_with_passwords_in_it(mail: Mail) -> None:
+    for server in (mail.smtp, mail.pop3):
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)

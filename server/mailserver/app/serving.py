@@ -118,6 +118,7 @@ def run(command: str, what: str, server: Server) -> int:
     """A command, from its arguments to its exit status."""
     log.start(command)
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # there would be passwords in it
     try:
         chosen = _share(settings.read(command, what))
         users, store = _open_data(chosen)
