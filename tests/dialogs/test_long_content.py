@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.dialogs.machine import Machine
 
+from mailserver.delivery.accept import HOPS_LIMIT
 from mailserver.message.header import FIELD_LIMIT, OCTET_LIMIT
 
 USERS = {"alice": "wonderland", "bob": "builder"}
@@ -142,3 +143,12 @@ def test_a_thousand_recipients_and_not_one_more(machine: Machine) -> None:
     assert STORED in replies
     assert len(machine.messages("bob")) == 1
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(("hops", "stored"), [(HOPS_LIMIT, True), (HOPS_LIMIT + 1, False)])
+def test_a_message_that_goes_round_and_round(machine: Machine, hops: int, stored: bool) -> None:
+    """Security row 51, RFC 5321 6.3."""
+    content = b"Received: from a by b; now\r\n" * hops + b"Subject: x\r\n\r\n.\r\n"
+    reply, passed = reply_to(machine, content)
+    assert (reply == STORED, passed) == (stored, PASSED)
+    assert stored or reply.startswith("554 ")
