@@ -68,7 +68,7 @@ def test_the_list_has_all_columns(mailserver: Any, face: Start, columns: int, ro
     assert re.match(stamp, wide[at:])
     assert re.match(stamp, long[at:])
     assert ">  2 N" in long
-    assert ("B" in wide) == (columns > 60)
+    assert ("Size" in heads) == (columns > 60)
     assert "q back" in shown[-1] + shown[-2]
     client.types("q", "q")
     assert client.ends() == 0
@@ -360,3 +360,20 @@ def test_the_dialogue(mailserver: Any, face: Start, columns: int, rows: int) -> 
     client.waits_for("221", "state ready")
     client.types("p")
     client.waits_for("Ends the session;")
+
+
+def test_sort_threads_and_export(mailserver: Any, face: Start, tmp_path: Path) -> None:
+    for subject, more in (("b", ""), ("c", ""), ("Re: b", "References: <b@x>\n"), ("a", "")):
+        mailserver.deliver(f"Subject: {subject}\nMessage-ID: <{subject}@x>\n{more}\nx\n".encode())
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("Re: b", ">  4")
+    client.types("o", "t")
+    client.waits_for("`-Re: b", ">  4")
+    client.types("o", "s")
+    client.waits_for(">  4", without="`-")
+    assert [row[3] for row in client.rows[2:6]] == ["4", "1", "3", "2"]
+    client.types("E", "Ctrl-U", str(tmp_path / "all.mbox"), "Enter")
+    client.waits_for("4 messages saved as")
+    assert (tmp_path / "all.mbox").read_bytes().count(b"\nSubject: ") == 4

@@ -144,8 +144,9 @@ class Form(Screen):
     def _tab(self, is_back: bool) -> Step:
         if is_back:
             return replace(self, at=(self.at - 1) % (BODY + 1)), None
-        beginning = self._unfinished_address()
-        return (self, Complete(beginning)) if beginning else (self.to_next(), None)
+        if self._has_unfinished_address():
+            return self, Complete(self.fields[self.at].text)
+        return self.to_next(), None
 
     def _type_field(self, key: Key) -> Form:
         match key.name:
@@ -173,23 +174,20 @@ class Form(Screen):
         """The next field."""
         return replace(self, at=(self.at + 1) % (BODY + 1))
 
-    def _unfinished_address(self) -> str:
-        """What stands behind the last comma of To, Cc or Bcc, and is no address yet."""
+    def _has_unfinished_address(self) -> bool:
+        """Whether what stands behind the last comma of To, Cc or Bcc is no address yet."""
         if self.at not in {1, 2, 3}:
-            return ""
+            return False
         last = self.fields[self.at].text.rpartition(",")[2].strip()
-        return "" if "@" in last else last
+        return bool(last) and "@" not in last
 
-    def completed(self, beginning: str, addresses: tuple[str, ...]) -> Step:
+    def completed(self, typed: str, offers: tuple[str, ...]) -> Step:
         """With the address met last; without one, Tab goes on to the next field."""
-        if not addresses or self._unfinished_address() != beginning:
+        if not offers or self.fields[self.at].text != typed:
             return self.to_next(), None
-        text = self.fields[self.at].text
-        before = text[: len(text) - len(text.rpartition(",")[2])]
-        field_ = editing.field(f"{before} {addresses[0]}".strip())
-        fields = (*self.fields[: self.at], field_, *self.fields[self.at + 1 :])
-        also = f"Also: {', '.join(addresses[1:])}" if addresses[1:] else ""
-        return replace(self, fields=fields), Say(also)
+        fields = (*self.fields[: self.at], editing.field(offers[0]), *self.fields[self.at + 1 :])
+        also = ", ".join(one.rpartition(",")[2].strip() for one in offers[1:])
+        return replace(self, fields=fields), Say(f"Also: {also}") if also else None
 
     def answer(self, name: str, text: str, size: Size) -> Step:
         """The path of a file to attach."""

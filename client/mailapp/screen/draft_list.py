@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mailapp.compose import Draft
+from mailapp.outbox import KeptDraft
 from mailapp.render import cut, pad, visible_line
 from mailapp.screen.base import Ask, Back, Screen, Show, Step
 from mailapp.screen.compose_form import Form
@@ -18,7 +18,7 @@ from mailapp.screen.wishes import Drop, StartDraft
 class DraftList(Screen):
     """The first row is a new message, the others are what is kept, the newest first."""
 
-    kept: tuple[tuple[int, Draft], ...]
+    kept: tuple[KeptDraft, ...]
     at: int = 0
 
     hints = (("Enter", "write"), ("d", "throw away"), ("?", "keys"), ("q", "back"))
@@ -31,7 +31,7 @@ class DraftList(Screen):
     def view(self, size: Size) -> View:
         """To whom, and the subject."""
         texts = ["A new message"]
-        for _, draft in self.kept:
+        for draft in (one.draft for one in self.kept):
             to = visible_line(", ".join(draft.envelope)) or "(to nobody yet)"
             subject = visible_line(draft.subject) or "(no subject)"
             texts.append(f"{pad(cut(to, size.columns // 3), size.columns // 3)}  {subject}")
@@ -52,12 +52,12 @@ class DraftList(Screen):
         if key.name == "c-m":
             return self, self._write()
         if key.name in {"d", "delete"} and self.at:
-            drop = Drop(self.kept[self.at - 1][0])
+            drop = Drop(self.kept[self.at - 1].number)
             return self, Ask("Throw this draft away?", (("y", "throw away", drop),))
         return self, None
 
     def _write(self) -> Show | StartDraft:
         if not self.at:
             return StartDraft(is_new=True)
-        number, draft = self.kept[self.at - 1]
-        return Show(Form.of(draft, kept=number))
+        here = self.kept[self.at - 1]
+        return Show(Form.of(here.draft, kept=here.number))

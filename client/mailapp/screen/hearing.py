@@ -28,7 +28,7 @@ def hear(pile: Pile, heard: News, server: str, room: Size) -> Wish | None:
             user = visible_line(heard.account.user)
             pile.begin_with(Menu(server, user, heard.contents, _waiting(heard.drafts)))
             return Say(heard.said or f"Welcome, {user}.")
-        case news.Listing() | news.Lines() | news.Found() | news.Limited() | news.Left():
+        case news.OfList():
             return _about_the_list(pile, heard, room)
         case news.Opened():
             return _opened(pile, heard)
@@ -69,6 +69,8 @@ def _about_the_list(pile: Pile, heard: News, room: Size) -> Wish | None:
             if not heard.numbers:
                 return Say(f"Nothing fits {visible_line(heard.query)}.")
             pile.put(mail_list, mail_list.limited(heard.query, heard.numbers))
+        case news.Sorted() if mail_list is not None and heard.epoch == mail_list.listing.epoch:
+            pile.put(mail_list, mail_list.sorted_by(heard))
         case news.Left() if menu is not None:
             pile.clear_above(menu)
             pile.put(menu, replace(menu, contents=heard.contents))
@@ -121,7 +123,7 @@ def _about_drafts(pile: Pile, heard: News) -> Wish | None:
         case news.Attached() if form is not None:
             pile.put(form, replace(form, draft=heard.draft))
         case news.Completed() if form is not None:
-            completed, wish = form.completed(heard.beginning, heard.addresses)
+            completed, wish = form.completed(heard.typed, heard.offers)
             pile.put(form, completed)
             return wish
         case news.Kept() if form is not None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from mailapp.render import counted, octets, visible_line
 from mailapp.screen import list_line
-from mailapp.screen.base import Ask, Prompt, Say, Screen, Step
+from mailapp.screen.base import Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key, moved, top_for
+from mailapp.screen.list_questions import committing, leaving, sorting
 from mailapp.screen.message import ANSWER_KEYS, ANSWERS
-from mailapp.screen.news import Lines, Listing
+from mailapp.screen.news import Lines, Listing, Sorted
 from mailapp.screen.paint import Row, Size, View, line
-from mailapp.screen.wishes import Answer, CheckMail, Commit, Find, Leave, Limit, Load, Read
+from mailapp.screen.wishes import Answer, CheckMail, Export, Find, Limit, Load, Read
 from mailapp.summary import READ, Summary
 
 KEPT_LINES = 2000
@@ -30,6 +31,8 @@ class MailList(Screen):
     top: int = 0
     marked: frozenset[int] = frozenset()
     lines: Mapping[int, Summary] = field(default_factory=dict, repr=False)
+    depths: Mapping[int, int] = field(default_factory=dict, repr=False)  # in threads
+    everything: range | tuple[int, ...] = ()  # the order without a limit
     sought: str = ""
     limit: str = ""
     is_stalled: bool = False  # fetching failed: not again before the next key
@@ -53,6 +56,8 @@ class MailList(Screen):
         ("Space b PgDn PgUp", "a page on, back"),
         ("Home End G", "first, last"),
         ("n", "find the next"),
+        ("o", "sort, or as threads"),
+        ("E", "save what is listed as an mbox file"),
         ("Tab", "next unread"),
         ("1…9", "go to the message with this number"),
     )
@@ -61,7 +66,8 @@ class MailList(Screen):
     def of(cls, user: str, listing: Listing) -> MailList:
         """All messages, the cursor on the newest."""
         order = range(1, listing.count + 1)
-        return cls(user, listing, order, max(0, listing.count - 1), marked=listing.marked)
+        at = max(0, listing.count - 1)
+        return cls(user, listing, order, at, marked=listing.marked, everything=order)
 
     def title(self) -> tuple[str, str]:
         """How many there are."""
@@ -93,7 +99,7 @@ class MailList(Screen):
     def _row(self, number: int, is_here: bool, layout: list_line.Layout, columns: int) -> Row:
         summary = self.lines.get(number)
         is_marked = number in self.marked
-        text = layout.text(number, summary, is_here, is_marked)
+        text = layout.text(number, summary, is_here, is_marked, self.depths.get(number, 0))
         style = "selected" if is_here else "marked" if is_marked else ""
         if not style and summary and summary.status != READ:
             style = summary.status
@@ -165,20 +171,24 @@ class MailList(Screen):
     def _act(self, key: Key, size: Size) -> Step:
         match key.name:
             case "q" | "left" | "h" | "escape":
-                return self, self._leave()
+                return self, leaving(self.marked)
             case "c":
                 return self, CheckMail(self.marked)
             case "$":
-                return self, self._commit()
+                return self, committing(self.marked)
             case "c-i":
                 return self._to_unread(size)
-            case "/" | "l" | "n":
+            case "o":
+                return self, sorting(self.listing)
+            case "/" | "l" | "n" | "E":
                 return self._search(key)
             case name if name.isdigit() and name != "0":
                 return self, Prompt("number", "Message number: ", name)
         return self._act_on_message(key, size) if self.order else (self, None)
 
     def _search(self, key: Key) -> Step:
+        if key.name == "E":
+            return self, Prompt("export", "Save what is listed as: ", "mail.mbox")
         if key.name == "l":
             return self, Prompt("limit", "Limit to (nothing: all): ", self.limit)
         if key.name == "n" and self.sought:
@@ -218,9 +228,15 @@ class MailList(Screen):
             return self, Say(f"Nothing fits {visible_line(self.sought)}.")
         return self.to(self.order.index(number), size), None
 
+    def sorted_by(self, news: Sorted) -> MailList:
+        """In another order; the cursor stays on its message."""
+        order = news.numbers
+        at = order.index(self.here) if self.here in order else 0
+        return replace(self, order=order, everything=order, at=at, depths=news.depths, limit="")
+
     def limited(self, query: str, numbers: tuple[int, ...]) -> MailList:
         """Only these; the cursor stays on its message where that is one of them."""
-        order = numbers if query.strip() else range(1, self.listing.count + 1)
+        order = numbers if query.strip() else self.everything
         at = order.index(self.here) if self.here in order else max(0, len(order) - 1)
         return replace(self, order=order, at=at, limit=query.strip())
 
@@ -234,26 +250,15 @@ class MailList(Screen):
                 return self.to(place, size), None
         return self, Say("No unread message near.")
 
-    def _leave(self) -> Ask | Leave:
-        if not self.marked:
-            return Leave(frozenset())
-        text = f"Delete {counted(len(self.marked), 'marked message')}?"
-        choices = (("y", "delete", Leave(self.marked)), ("n", "keep all", Leave(frozenset())))
-        return Ask(text, choices)
-
-    def _commit(self) -> Ask | Say:
-        if not self.marked:
-            return Say("No message is marked: d marks one.")
-        text = f"Delete {counted(len(self.marked), 'message')} now?"
-        return Ask(text, (("y", "delete", Commit(self.marked)),))
-
     def answer(self, name: str, text: str, size: Size) -> Step:
         """The number of a message to go to, or words to find."""
         if name == "find":
             return self._find(text)
+        if name == "export":
+            export = Export(self.listing.epoch, tuple(self.order), text)
+            return self, export if text.strip() and self.order else None
         if name == "limit":
-            everything = range(1, self.listing.count + 1)
-            wish = Limit(self.listing.epoch, text, everything, self.marked)
+            wish = Limit(self.listing.epoch, text, self.everything, self.marked)
             return (self, wish) if text.strip() else (self.limited("", ()), None)
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
         if number not in self.order:

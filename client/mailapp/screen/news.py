@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
+from mailapp.ordering import Order
+from mailapp.outbox import KeptDraft
 from mailapp.saving import Enclosed
 from mailapp.screen.base import Wish
 from mailapp.summary import Summary
@@ -14,6 +17,11 @@ from mailapp.summary import Summary
 @dataclass(frozen=True)
 class News:
     """What became of a wish."""
+
+
+@dataclass(frozen=True)
+class OfList(News):
+    """Something about the list."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class SignedIn(News):
 
 
 @dataclass(frozen=True)
-class Listing(News):
+class Listing(OfList):
     """A mailbox that was opened: numbers and marks hold as long as the epoch does."""
 
     epoch: int
@@ -38,7 +46,7 @@ class Listing(News):
 
 
 @dataclass(frozen=True)
-class Lines(News):
+class Lines(OfList):
     """Of the list, in the epoch that they belong to."""
 
     epoch: int
@@ -58,7 +66,7 @@ class Opened(News):
 
 
 @dataclass(frozen=True)
-class Left(News):
+class Left(OfList):
     """The mailbox is closed; `contents` are words about what is in it now."""
 
     said: str
@@ -77,7 +85,17 @@ class Started(News):
 class Drafts(News):
     """What is kept, by its number."""
 
-    kept: tuple[tuple[int, Draft], ...]
+    kept: tuple[KeptDraft, ...]
+
+
+@dataclass(frozen=True)
+class Sorted(OfList):
+    """All messages in their order; the depth of those that hang in a thread."""
+
+    epoch: int
+    order: Order
+    numbers: tuple[int, ...]
+    depths: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -89,10 +107,10 @@ class Attached(News):
 
 @dataclass(frozen=True)
 class Completed(News):
-    """The address met last comes first; may be empty."""
+    """Forms of the whole field, the address met last first; may be empty."""
 
-    beginning: str
-    addresses: tuple[str, ...]
+    typed: str
+    offers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ class Done(News):
 
 
 @dataclass(frozen=True)
-class Found(News):
+class Found(OfList):
     """The message that fits; 0 for none."""
 
     epoch: int
@@ -120,7 +138,7 @@ class Found(News):
 
 
 @dataclass(frozen=True)
-class Limited(News):
+class Limited(OfList):
     """The messages that fit, in their order."""
 
     epoch: int

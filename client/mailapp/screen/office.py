@@ -40,6 +40,8 @@ class Office:
             wishes.Load: reader.load,
             wishes.Find: reader.find,
             wishes.Limit: reader.limit,
+            wishes.Sort: reader.sort,
+            wishes.Export: reader.export,
             wishes.Read: reader.read,
             wishes.Save: reader.save,
             wishes.OpenOutside: reader.open_outside,

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mailapp import actions, headers, message_view, query, saving
+from mailapp import actions, exporting, headers, message_view, ordering, query, saving
 from mailapp.actions import Account, Server
 from mailapp.mailbox import Farewell, Mailbox, Message, Progress
 from mailapp.pop3 import Cancelled, Pop3Error
 from mailapp.render import counted, octets, visible, visible_line
 from mailapp.screen import wishes
-from mailapp.screen.news import Done, Found, Left, Limited, Lines, Listing, News, Opened
-from mailapp.summary import READ
+from mailapp.screen.news import Done, Found, Left, Limited, Lines, Listing, News, Opened, Sorted
 
 MAX_TEXT = 4_000_000  # characters of a message that are shown
 BATCH = 1000  # lines of the list that are looked through at a time
@@ -150,6 +149,29 @@ class Reader:
             job.epoch, job.query, tuple(self._fitting(job, progress))
         )
 
+    def sort(self, job: wishes.Sort, progress: Progress) -> News:
+        """Sort."""
+        if self._session():
+            return self.listing("The list has changed: please sort again.")
+        lines = ordering.place(self._box.summaries(job.numbers, progress), job.order)
+        numbers = tuple(one.summary.number for one in lines)
+        depths = {one.summary.number: one.depth for one in lines if one.depth}
+        return Sorted(job.epoch, job.order, numbers, depths)
+
+    def export(self, job: wishes.Export, progress: Progress) -> News:
+        """Export. Raises OSError."""
+        if self._session() or job.epoch != self._epoch:
+            return self.listing("The list has changed: please export again.")
+
+        def messages() -> Iterator[Message]:
+            for done, number in enumerate(job.numbers):
+                progress(done, len(job.numbers))
+                yield self._box.open(number)
+
+        path = exporting.export(messages(), Path(job.path.strip()).expanduser())
+        what = counted(len(job.numbers), "message")
+        return Done(f"{what} saved as {visible_line(str(path))}.")
+
     def _sought(self, job: wishes.Find | wishes.Limit, _: Progress) -> Listing | None:
         """The list as it is now, where it is another than the one that was asked about."""
         query.parse(job.query)
@@ -192,13 +214,13 @@ class Reader:
         if job.how != "text":
             message.content.seek(0)
             is_source = job.how == "source"
-            lines = _source(message) if is_source else headers.decoded_lines(message.content)
-            return Opened(job.number, _bounded(map(visible, lines)), how=job.how)
-        view = message_view.pieces(message)
+            lines = message_view.source if is_source else _header_lines
+            return Opened(job.number, _bounded(map(visible, lines(message))), how=job.how)
+        view = message_view.pieces(message, self._box.warnings(message))
         next(view)  # its number stands in the title
         text = _bounded(map(visible, view)).strip("\n")
         if not self.is_over:
-            self._box.set_status(message.number, READ)
+            self._box.note_read(message)
         enclosed = tuple(saving.enclosed(message))
         return Opened(message.number, text, listing, message.unique_id, enclosed)
 
@@ -245,9 +267,8 @@ def _what_went(farewell: Farewell) -> str:
     return " ".join(said)
 
 
-def _source(message: Message) -> Iterator[str]:
-    while piece := message.content.readline(headers.MAX_VALUE_OCTETS):
-        yield piece.decode("utf-8", "replace").replace("\r\n", "\n")
+def _header_lines(message: Message) -> Iterator[str]:
+    return headers.decoded_lines(message.content)
 
 
 def _bounded(pieces: Iterable[str]) -> str:

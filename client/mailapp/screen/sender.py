@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailapp import actions, attaching, drafts
+from mailapp import actions, attaching, completing
 from mailapp.actions import Account, Server
 from mailapp.compose import Draft
 from mailapp.line_mode import explain
 from mailapp.mailbox import Progress
 from mailapp.network import Unreachable
+from mailapp.outbox import KeptDraft, Outbox
 from mailapp.outgoing import NotSent
 from mailapp.render import visible_line
 from mailapp.screen import wishes
 from mailapp.screen.news import Attached, Completed, Drafts, Kept, News, Sent, Started
 from mailapp.summary import ANSWERED
-
-MAX_COMPLETIONS = 6
 
 
 class Sender:
@@ -42,10 +41,13 @@ class Sender:
             self._address = f"{self.account.user}@{domain}" if domain else ""
         return self._address
 
-    def kept(self) -> tuple[tuple[int, Draft], ...]:
+    @property
+    def _outbox(self) -> Outbox:
+        return Outbox(self._state, self._key)
+
+    def kept(self) -> tuple[KeptDraft, ...]:
         """The drafts of this account, the newest first."""
-        read = ((number, drafts.from_text(text)) for number, text in self._state.drafts(self._key))
-        return tuple((number, draft) for number, draft in read if draft)[::-1]
+        return tuple(reversed(self._outbox.drafts()))
 
     def start(self, job: wishes.StartDraft, _: Progress) -> News:
         """StartDraft."""
@@ -58,9 +60,9 @@ class Sender:
         is_sent, answers = self._send(job)
         kept = None
         if is_sent and job.kept is not None:
-            self._state.drop_draft(job.kept)
+            self._outbox.drop(job.kept)
         elif not is_sent:
-            kept = self._state.save_draft(self._key, drafts.to_text(job.draft), job.kept)
+            kept = self._outbox.keep(job.draft, job.kept)
         answered = job.answers if is_sent else ""
         if answered:
             self._state.mark(self._key, answered, ANSWERED)
@@ -83,12 +85,12 @@ class Sender:
 
     def keep(self, job: wishes.Keep, _: Progress) -> News:
         """Keep."""
-        number = self._state.save_draft(self._key, drafts.to_text(job.draft), job.kept)
+        number = self._outbox.keep(job.draft, job.kept)
         return Kept(number, len(self.kept()), job.leaves)
 
     def drop(self, job: wishes.Drop, _: Progress) -> News:
         """Drop."""
-        self._state.drop_draft(job.kept)
+        self._outbox.drop(job.kept)
         return Drafts(self.kept())
 
     def attach(self, job: wishes.Attach, _: Progress) -> News:
@@ -97,5 +99,4 @@ class Sender:
 
     def complete(self, job: wishes.Complete, _: Progress) -> News:
         """Complete."""
-        found = self._state.addresses(job.beginning, MAX_COMPLETIONS)
-        return Completed(job.beginning, tuple(found))
+        return Completed(job.typed, tuple(completing.offers(self._state, job.typed)))

@@ -8,6 +8,7 @@ from enum import Enum
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
+from mailapp.ordering import Order
 from mailapp.screen.base import Wish
 
 
@@ -146,6 +147,26 @@ class Leave(Job):
 
 
 @dataclass(frozen=True)
+class Sort(Job):
+    """In another order -> Sorted"""
+
+    epoch: int
+    order: Order
+    numbers: Sequence[int]
+    doing = "Sorting"
+
+
+@dataclass(frozen=True)
+class Export(Job):
+    """These messages as a new mbox file -> Done"""
+
+    epoch: int
+    numbers: tuple[int, ...]
+    path: str
+    doing = "Exporting"
+
+
+@dataclass(frozen=True)
 class StartDraft(Job):
     """An empty message with the own address -> Drafts where some are kept, else Started"""
 
@@ -175,9 +196,9 @@ class Attach(Job):
 
 @dataclass(frozen=True)
 class Complete(Job):
-    """Addresses met before that begin so -> Completed"""
+    """What a field of addresses may mean -> Completed"""
 
-    beginning: str
+    typed: str
     doing = "Looking for addresses"
 
 
