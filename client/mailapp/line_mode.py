@@ -153,7 +153,7 @@ class LineMode:
         if self._domain is None:
             self._domain = actions.mail_domain(self._server)
         own_address = self._address or (f"{account.user}@{self._domain}" if self._domain else "")
-        SendMail(self._terminal, self._server, own_address, self._outbox).run()
+        SendMail(self._terminal, self._server, account, own_address, self._outbox).run()
 
 
 def explain(problem: Unreachable | Pop3Error) -> str:

@@ -29,10 +29,16 @@ class SendMail:
     """The conversation; `run` returns when the message is sent, kept or thrown away."""
 
     def __init__(
-        self, terminal: Terminal, server: actions.Server, own_address: str, outbox: Outbox
+        self,
+        terminal: Terminal,
+        server: actions.Server,
+        account: actions.Account,
+        own_address: str,
+        outbox: Outbox,
     ) -> None:
         self._terminal = terminal
         self._server = server
+        self._account = account  # who logs in to send, where the server has logins
         self._own_address = own_address  # offered as From; empty when it is not known
         self._outbox = outbox
 
@@ -121,7 +127,7 @@ class SendMail:
     def _send(self, draft: Draft) -> None:
         self._outbox.draft = draft
         try:
-            actions.send(self._server, draft)
+            actions.send(self._server, draft, self._account)
         except Unreachable as problem:
             self._say_kept([Problem(str(problem))], "Not sent")
         except NotSent as failure:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailserver.admin import check, dkim, queue, users
+from mailserver.admin import check, dkim, dns, queue, users
 from mailserver.admin.problem import Problem
 
 
@@ -24,6 +24,7 @@ class Subcommand:
 SUBCOMMANDS = {
     "check": Subcommand("every mailbox, by message and octet; --repair", check.prepare),
     "dkim": Subcommand("keys to sign mail with, and their DNS records", dkim.prepare),
+    "dns": Subcommand("the DNS records that mail for and from here needs", dns.prepare),
     "queue": Subcommand("mail that waits for other servers", queue.prepare),
     "users": Subcommand("accounts in users.txt", users.prepare),
 }

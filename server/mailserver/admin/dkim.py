@@ -8,10 +8,9 @@ import textwrap
 import time
 
 from mailserver.admin.problem import Problem
-from mailserver.settings.kinds import DOMAINS, Unfit
+from mailserver.settings.kinds import DOMAINS, SELECTORS, Unfit
 from mailserver.trust.dkim_keys import (
     KINDS,
-    SELECTOR,
     KeysUnusable,
     load_key,
     new_key,
@@ -40,8 +39,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def _new(chosen: argparse.Namespace) -> None:
     selector = chosen.selector or f"{chosen.type}-{time.strftime('%Y%m%d', time.gmtime())}"
-    if not SELECTOR.fullmatch(selector):
-        raise Problem(f"{selector[:80]!a} is no selector: letters, digits and hyphens, at most 63")
+    try:
+        SELECTORS.check([selector])
+    except Unfit:
+        why = "letters, digits and hyphens, at most 63"
+        raise Problem(f"{selector[:80]!a} is no selector: {why}") from None
     try:
         (domain,) = DOMAINS.check([chosen.domain])
     except Unfit:
@@ -53,7 +55,7 @@ def _new(chosen: argparse.Namespace) -> None:
         raise Problem(str(problem)) from None
     except OSError as error:
         raise Problem(f"{chosen.data}: {error.strerror}") from None
-    sys.stdout.write(_as_record(key))
+    sys.stdout.write(as_record(key))
     sys.stderr.write(
         f"the private key is in {path}\n"
         f'publish the record above; then sign with it: dkim_selectors = ["{selector}"]\n'
@@ -63,13 +65,13 @@ def _new(chosen: argparse.Namespace) -> None:
 def _list(chosen: argparse.Namespace) -> None:
     try:
         for domain, selector in stored_keys(chosen.data):
-            sys.stdout.write(_as_record(load_key(chosen.data, domain, selector)))
+            sys.stdout.write(as_record(load_key(chosen.data, domain, selector)))
     except KeysUnusable as problem:
         raise Problem(str(problem)) from None
 
 
-def _as_record(key: SigningKey) -> str:
-    """One line of a zone file."""
+def as_record(key: SigningKey) -> str:
+    """The key's record, as a line of a zone file."""
     strings = textwrap.wrap(key.record, _STRING, break_on_hyphens=False, drop_whitespace=False)
     quoted = " ".join(f'"{one}"' for one in strings)
     return f"{key.record_name}. IN TXT {quoted}\n"

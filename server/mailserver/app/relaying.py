@@ -21,6 +21,8 @@ from mailserver.relay.spool import Spool
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
 from mailserver.settings import Settings
+from mailserver.trust.dkim_keys import load_keys
+from mailserver.trust.dkim_sign import Signing
 from mailserver.wire.peer import is_in
 
 
@@ -47,14 +49,14 @@ class Relaying:
     """Of one process: the way into the queue, and in one of them the way out."""
 
     def __init__(self, chosen: Settings, threads: Threads) -> None:
-        """Raises OSError when the queue's folders cannot be made."""
+        """Raises OSError when the queue's folders cannot be made, and KeysUnusable."""
         self._chosen = chosen
         self._threads = threads
         self._bell = Bell()
         self._spool = Spool(chosen.data)
         self._relay: Relay | None = None
         self._task: asyncio.Task[None] | None = None
-        self.outbox = SpoolOutbox(self._spool, threads, time.time, self._bell.ring)
+        self.outbox = SpoolOutbox(self._spool, threads, time.time, self._bell.ring, signing(chosen))
 
     def start(self, reception: Reception) -> None:
         """Deliver, if no other process does. `reception` takes the reports."""
@@ -114,6 +116,12 @@ class Relaying:
         except ValueError:
             return host in listening.domains
         return is_in(host, listening.own_addresses)
+
+
+def signing(chosen: Settings) -> Signing:
+    """Raises KeysUnusable."""
+    domains, selectors = chosen.listening.domains, chosen.trust.dkim_selectors
+    return Signing(load_keys(chosen.data, domains, selectors), time.time)
 
 
 def client_tls(chosen: Settings) -> ClientTls:

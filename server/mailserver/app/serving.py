@@ -30,6 +30,7 @@ from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.settings import Settings
 from mailserver.store.files import OPEN_MAILBOXES, FileStore
+from mailserver.trust.dkim_keys import KeysUnusable
 from mailserver.wire import peer
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Server(Protocol):
         """What leads a connection to this port."""
 
     def check(self, chosen: Settings) -> None:
-        """Look at what only this server needs; raises CertificateUnusable."""
+        """Look at what only this server needs; raises CertificateUnusable and KeysUnusable."""
 
     async def stop(self, patience: float) -> None:
         """End, within so many seconds, what goes on besides connections."""
@@ -129,7 +130,7 @@ def run(command: str, what: str, server: Server) -> int:
             return 0
         ports = [port for port in server.ports(chosen) if port.number is not None]
         bound = [_listen(chosen, port) for port in ports]
-    except (settings.Unusable, _CannotStart, CertificateUnusable) as problem:
+    except (settings.Unusable, _CannotStart, CertificateUnusable, KeysUnusable) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from mailserver.app.relaying import Relaying, client_tls
+from mailserver.app.relaying import Relaying, client_tls, signing
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
@@ -79,6 +79,7 @@ class Smtp:
 
     def check(self, chosen: Settings) -> None:
         client_tls(chosen)
+        signing(chosen)
 
     async def stop(self, patience: float) -> None:
         await self._relaying.stop(patience)

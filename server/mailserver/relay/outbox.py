@@ -43,12 +43,15 @@ class SpoolOutbox:
         in_thread: InThread,
         clock: Callable[[], float],
         ring: Callable[[], None],
+        sign: Callable[[bytes, Body], bytes] = lambda head, body: b"",
     ) -> None:
-        """`ring` is called when there is something new."""
+        """`ring` is called when there is something new; `sign`, in a thread, with head and body,
+        gives the fields to stand above (RFC 6376 5), LF line ends."""
         self._spool = spool
         self._in_thread = in_thread
         self._clock = clock
         self._ring = ring
+        self._sign = sign
 
     async def hold(
         self, envelope: Envelope, message_id: str, head: bytes, body: Body
@@ -58,7 +61,7 @@ class SpoolOutbox:
         return HeldMessage(await self._in_thread(write), self._in_thread, self._ring)
 
     def _write(self, envelope: Envelope, message_id: str, head: bytes, body: Body) -> spool.Held:
-        beginning = _LONE_LF.sub(b"\r\n", head)
+        beginning = _LONE_LF.sub(b"\r\n", self._sign(head, body) + head)
 
         def content() -> Iterator[bytes]:
             yield beginning

@@ -31,6 +31,7 @@ DOMAIN = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
 _DOMAIN_LIMIT = 255
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _USER = re.compile(r"[^\s\x00-\x1f\x7f@,=<>\"]{1,64}")
 OFF = "off"
 _YES = {"true", "yes", "on", "1"}
@@ -193,6 +194,12 @@ def _network(value: object) -> Network:
         raise Unfit(str(error)) from None
 
 
+def _selector(value: object) -> str:
+    if not _LABEL.fullmatch(_printable(value)):
+        raise Unfit
+    return str(value)
+
+
 def _nameserver(value: object) -> str:
     address, mark, port = _printable(value).partition("#")
     try:
@@ -249,6 +256,9 @@ ADDRESS = Kind("an IP address or a name of this machine, in quotes", "ADDRESS", 
 DOMAINS = listed(_domain, 'such as "example.org"', "domain names", "NAME")
 NETWORKS = listed(
     _network, 'such as "192.0.2.1" or "10.0.0.0/8"', "addresses or networks", "NETWORK"
+)
+SELECTORS = listed(
+    _selector, 'letters, digits and hyphens, at most 63, such as "rsa-20261124"', "names", "NAME"
 )
 NAMESERVERS = listed(
     _nameserver, 'such as "192.0.2.53" or "192.0.2.53#5353"', "IP addresses", "ADDRESS"

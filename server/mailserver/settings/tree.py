@@ -194,6 +194,14 @@ class Trust:
         "and nothing is refused for it.",
         SMTP,
     )
+    dkim_selectors: tuple[str, ...] = setting(
+        kinds.SELECTORS,
+        [],
+        "Keys with which mail that leaves is signed by DKIM when its From is of one of the domains "
+        "here; each of them signs with those that it has (`mailadmin dkim new` makes one).",
+        SMTP,
+        option="--dkim-selector",
+    )
     nameservers: tuple[str, ...] = setting(
         kinds.NAMESERVERS,
         [],

@@ -48,6 +48,15 @@ def canonical_field(field: Field, form: str) -> bytes:
     return field.name + b":" + value + b"\r\n"
 
 
+def behind_empty_line(body: Iterable[bytes]) -> Iterator[bytes]:
+    """A staged body begins with the empty line behind the header; what is signed does not. CRLF
+    line ends, never cut."""
+    first = True
+    for chunk in body:
+        yield chunk.removeprefix(b"\r\n") if first else chunk
+        first = first and not chunk
+
+
 class Digest(Protocol):
     """Such as hashlib makes."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mailserver.message.envelope import Envelope
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store.base import Body, StagedMessage
+from mailserver.store.base import StagedMessage
 from mailserver.trust import dkim, dmarc, spf
 from mailserver.trust.author import NoAuthor, author_domain
-from mailserver.trust.canonical import Field, fields_of
+from mailserver.trust.canonical import Field, behind_empty_line, fields_of
 from mailserver.trust.dkim import InThread
 from mailserver.trust.dmarc import Policy
 from mailserver.trust.dns import Resolver
@@ -98,7 +98,7 @@ class Checks:
         try:
             return await dkim.verify(
                 message.header_block,
-                lambda: signed_body(message.body),
+                lambda: behind_empty_line(message.body.read()),
                 self._resolver,
                 self._in_thread,
                 self._clock(),
@@ -156,11 +156,3 @@ def _author_finding(found: dmarc.Outcome) -> Finding:
         (("header.from", found.author),),
         policy if found.author else "",
     )
-
-
-def signed_body(body: Body) -> Iterator[bytes]:
-    """A staged body begins with the empty line; what is signed does not."""
-    first = True
-    for chunk in body.read():
-        yield chunk.removeprefix(b"\r\n") if first else chunk
-        first = first and not chunk

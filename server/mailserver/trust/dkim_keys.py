@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +20,6 @@ RSA_BITS = 2048
 """RFC 8301 3.2; a longer key has no room in one string of a TXT record, and little use."""
 _SUFFIX = ".pem"
 _KEY_OCTETS = 64 * 1024
-SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-"""One label; RFC 6376 3.1 would allow more."""
 
 
 class KeysUnusable(Exception):

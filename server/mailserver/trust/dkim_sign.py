@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,7 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import padding, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from mailserver.trust.canonical import BodyHash, Field, fields_of, signed_octets
+from mailserver.store.base import Body as StagedBody
+from mailserver.trust.author import NoAuthor, author_domain
+from mailserver.trust.canonical import (
+    BodyHash,
+    Field,
+    behind_empty_line,
+    fields_of,
+    signed_octets,
+)
 from mailserver.trust.dkim import Body
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
@@ -75,6 +83,24 @@ class SigningKey:
             prehashed = utils.Prehashed(hashes.SHA256())
             return self.private.sign(digest, padding.PKCS1v15(), prehashed)
         return self.private.sign(digest)
+
+
+class Signing:
+    """Signs messages in the name of those of our domains that they say they are from."""
+
+    def __init__(self, keys: Sequence[SigningKey], clock: Callable[[], float]) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def __call__(self, head: bytes, body: StagedBody) -> bytes:
+        """The fields to stand above this head, LF line ends; none when From names no domain of ours
+        or several. Takes long for a long body: call it in a thread. Raises OSError."""
+        try:
+            author = author_domain(fields_of(head)) if self._keys else ""
+        except NoAuthor:
+            return b""
+        keys = [key for key in self._keys if key.domain == author]
+        return signature_fields(keys, head, lambda: behind_empty_line(body.read()), self._clock())
 
 
 def signature_fields(
