@@ -14,7 +14,7 @@ def offers(state: State, typed: str) -> list[str]:
     """
     before, comma, beginning = typed.rpartition(",")
     beginning = beginning.strip()
-    if not beginning:
+    if not beginning or not beginning.isprintable():
         return []
     already = {one.strip().lower() for one in before.split(",")}
     found = state.addresses(beginning, MAX_OFFERED + len(already))

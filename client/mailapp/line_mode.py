@@ -5,11 +5,18 @@ It is complete: a person on any terminal, a screen reader and a pipe use the sam
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from mailapp import actions, exits
 from mailapp.actions import Account, Server
-from mailapp.mailbox import Farewell, Mailbox
+from mailapp.compose import Draft
+from mailapp.link import UnknownCertificate
+from mailapp.mailbox import Mailbox
 from mailapp.manage_mail import ManageMail
 from mailapp.network import Unreachable
+from mailapp.outbox import Outbox
+from mailapp.outgoing import NotSent, Receipt
 from mailapp.pop3 import (
     BadArgument,
     ConnectionLost,
@@ -20,8 +27,10 @@ from mailapp.pop3 import (
     Refused,
 )
 from mailapp.render import counted, octets, visible_line
-from mailapp.send_mail import Outbox, SendMail
+from mailapp.send_mail import SendMail
 from mailapp.terminal import EndOfInput, Terminal
+
+T = TypeVar("T")
 
 OPTIONS = ("Manage Mail", "Send Mail", "Quit")
 MAX_LOGINS = 3
@@ -46,7 +55,6 @@ class LineMode:
         self._address = address
         self._account: Account | None = None
         self._domain: str | None = None
-        self._outbox = Outbox()
 
     def run(self) -> int:
         """The whole conversation; returns the exit code. Raises OutputClosed."""
@@ -82,7 +90,7 @@ class LineMode:
     def _is_accepted(self, account: Account) -> bool:
         """Log in and out. A server that cannot say is no reason to ask again."""
         try:
-            mailbox = actions.open_mailbox(self._server, account)
+            mailbox = self._opened(account)
             mailbox.leave()
         except (LoginRefused, BadArgument) as problem:
             self._say(explain(problem))
@@ -94,7 +102,9 @@ class LineMode:
         return True
 
     def _choose(self) -> str:
-        waiting = "  (a message waits to be sent)" if self._outbox.draft else ""
+        count = len(self._outbox(self._account).drafts()) if self._account else 0
+        waiting = f"  ({count} messages wait to be sent)" if count else ""
+        waiting = "  (a message waits to be sent)" if count == 1 else waiting
         manage, send, leave = OPTIONS
         self._say(f"\n  1  {manage}\n  2  {send}{waiting}\n  3  {leave}\n")
         while True:
@@ -119,7 +129,7 @@ class LineMode:
 
     def _manage_mail(self, account: Account) -> None:
         try:
-            mailbox = actions.open_mailbox(self._server, account)
+            mailbox = self._opened(account)
         except (Unreachable, Pop3Error) as problem:
             if isinstance(problem, LoginRefused):
                 self._account = None
@@ -127,7 +137,12 @@ class LineMode:
             return
         try:
             try:
-                ManageMail(self._terminal, mailbox).run()
+                ManageMail(
+                    self._terminal,
+                    mailbox,
+                    lambda: self._own_address(account),
+                    lambda draft: self._sender(account).answer(draft),
+                ).run()
             except EndOfInput:
                 self._leave(mailbox)
                 raise
@@ -146,14 +161,72 @@ class LineMode:
         except Refused as refusal:
             self._say(f"The server did not delete everything: {visible_line(str(refusal))}")
             return
-        for line in _farewell_lines(farewell):
+        for line in farewell.lines():
             self._say(line)
 
     def _send_mail(self, account: Account) -> None:
+        self._sender(account).run()
+
+    def _sender(self, account: Account) -> SendMail:
+        def send(draft: Draft) -> Receipt:
+            return self._trusting(lambda: actions.send(self._server, draft, account))
+
+        own = self._own_address(account)
+        return SendMail(self._terminal, self._server, own, self._outbox(account), send)
+
+    def _outbox(self, account: Account) -> Outbox:
+        return Outbox(self._server.state, actions.account_key(self._server, account))
+
+    def _own_address(self, account: Account) -> str:
+        """What stands in From; empty when the server does not say its name."""
+        if self._address or "@" in account.user:
+            return self._address or account.user
         if self._domain is None:
             self._domain = actions.mail_domain(self._server)
-        own_address = self._address or (f"{account.user}@{self._domain}" if self._domain else "")
-        SendMail(self._terminal, self._server, account, own_address, self._outbox).run()
+        return f"{account.user}@{self._domain}" if self._domain else ""
+
+    # Questions that a connection may raise
+
+    def _opened(self, account: Account) -> Mailbox:
+        """Raises Unreachable or a Pop3Error; a mailbox in use may be tried again."""
+        while True:
+            try:
+                return self._trusting(lambda: actions.open_mailbox(self._server, account))
+            except MailboxInUse as problem:
+                if not self._says_yes(f"{explain(problem)} Try again?"):
+                    raise
+
+    def _trusting(self, connect: Callable[[], T]) -> T:
+        """An unknown certificate is shown and asked about, once for a server, as ssh does."""
+        while True:
+            try:
+                return connect()
+            except UnknownCertificate as unknown:
+                if not self._terminal.is_interactive:
+                    raise
+                self._ask_about(unknown)
+
+    def _ask_about(self, unknown: UnknownCertificate) -> None:
+        """Raises it again when the person does not believe it."""
+        try:
+            found = actions.fingerprint(self._server, unknown.port)
+        except (Pop3Error, NotSent) as problem:
+            raise unknown from problem
+        self._say(f"\n{explain(unknown)}")
+        self._say(f"Its SHA-256 fingerprint is\n\n  {found[:47]}\n  {found[48:]}\n")
+        self._say("Compare it with what the people who run the server say.")
+        if not self._says_yes("Trust it from now on, and no other?"):
+            raise unknown
+        self._server.state.trust(unknown.host, unknown.port, found)
+
+    def _says_yes(self, question: str) -> bool:
+        """Only a person on a terminal is asked; nobody there means no."""
+        if not self._terminal.is_interactive:
+            return False
+        while True:
+            answer = self._terminal.read_line(f"{question} (y/n) ").strip().lower()
+            if answer in {"y", "yes", "n", "no"}:
+                return answer[0] == "y"
 
 
 def explain(problem: Unreachable | Pop3Error) -> str:
@@ -180,13 +253,3 @@ def _contents(mailbox: Mailbox) -> str:
     if mailbox.count == 0:
         return "There is no mail."
     return f"There is mail: {counted(mailbox.count, 'message')}, {octets(mailbox.octets)}."
-
-
-def _farewell_lines(farewell: Farewell) -> list[str]:
-    lines = [
-        f"Message {number} was not deleted: {visible_line(words)}"
-        for number, words in farewell.refused
-    ]
-    if farewell.deleted:
-        lines.append(f"{counted(farewell.deleted, 'message')} deleted.")
-    return lines

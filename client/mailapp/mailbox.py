@@ -10,6 +10,7 @@ from typing import BinaryIO
 from mailapp import headers, people, summary
 from mailapp.mime import Structure, read_structure
 from mailapp.pop3 import Pop3Client, ProtocolError
+from mailapp.render import counted, visible_line
 from mailapp.state import MAX_ADDRESSES, State
 from mailapp.summary import ANSWERED, NEW, OLD, READ, Summary
 
@@ -47,6 +48,16 @@ class Farewell:
 
     deleted: int
     refused: tuple[tuple[int, str], ...] = ()
+
+    def lines(self) -> list[str]:
+        """For the person, visible."""
+        told = [
+            f"Message {number} was not deleted: {visible_line(words)}"
+            for number, words in self.refused
+        ]
+        if self.deleted:
+            told.append(f"{counted(self.deleted, 'message')} deleted.")
+        return told
 
 
 class Mailbox:

@@ -48,6 +48,11 @@ class Terminal:
         except OSError:
             raise OutputClosed from None
 
+    def write_now(self, text: str) -> None:
+        """`write`, to be seen at once. Raises OutputClosed."""
+        self.write(text)
+        self.flush()
+
     def read_line(self, prompt: str = "") -> str:
         """A line without its end. Raises EndOfInput."""
         self.write(prompt)

@@ -37,11 +37,12 @@ def test_the_whole_story(mailserver: Any, pipe: Any) -> None:
     assert (talk.err, talk.code) == ("", 0)
     assert "Sent to alice@mailserver.\n" in talk.out
     assert re.search(
-        r"\n    1  alice@mailserver      \d{4}-\d\d-\d\d : \d\d : \d\d  Lab 3 für alle\n", talk.out
+        r"\n    1 N    \d{4}-\d\d-\d\d : \d\d : \d\d alice@mailserver +\d+ Lab 3 für alle\n",
+        talk.out,
     )
     assert "Subject: Lab 3 für alle\n\nHello, Grüße\n.dot\n..\nFrom here\n\n" in talk.out
     assert "Message-ID: <" in talk.out
-    assert "\n    1D alice@mailserver" in talk.out
+    assert "\n    1  D   2" in talk.out
     assert "1 message deleted.\n" in talk.out
     assert "There is no mail.\n" in talk.out.split("deleted.")[1]
     assert mailserver.count() == 0
@@ -176,6 +177,69 @@ def test_bad_arguments(client_command: list[str], arguments: list[str], why: str
     assert why in problem
     assert "\x1b" not in done.stderr
     assert done.returncode == 64
+
+
+def test_everything_that_can_be_done_with_mail(
+    mailserver: Any, pipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Order, threads, limits, answers and files, as a pipe has them."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "slides.pdf").write_bytes(b"%PDF\0")
+    mailserver.deliver(b"From: Zoe <zoe@x>\nSubject: Lab\nMessage-ID: <1@x>\n\nfirst\n")
+    mailserver.deliver(b"From: Ann <ann@x>\nSubject: Zoo\n\n" + b"x" * 5000 + b"\n")
+    mailserver.deliver(
+        b"From: Bob <bob@mailserver>\nSubject: Re: Lab\nReferences: <1@x>\n\nsecond\n"
+    )
+    more = ("Cc: bob@mailserver", "Attach: none.pdf", "Attach: slides.pdf", "alice@mailserver")
+    talk = pipe(
+        *LOGIN,
+        *("2", "", *more, "with slides", "See it.", "."),
+        *("1", "o sender", "o wings", "t", "l subject:lab", "l from:nobody", "limit", "/ is:new"),
+        *("v 4", "s 4 1", "s 4", "s 4 9", "x 1-4 all.mbox", "x 1 all.mbox", "e 2"),
+        *("r 3", "", "", "My answer", "."),
+        *("g 4", "", "", "To all", "."),
+        *("F 1", "alice@mailserver", "", "Look", "."),
+        *("d 2", "$", "$", "c", "?", "3", "q", "3"),
+    )
+    assert (talk.err, talk.code) == ("", 0)
+    assert "none.pdf cannot be attached: " in talk.out
+    assert "Sent to alice@mailserver, bob@mailserver.\n  alice@mailserver: 250 " in talk.out
+    assert "  Attached: slides.pdf (5 B)\n" in talk.out
+    numbers = re.findall(r"(?m)^ {4}([1-4]) ", talk.out)
+    assert numbers[:4] == ["1", "2", "3", "4"]
+    assert numbers[4:8] == ["4", "2", "3", "1"]  # alice, Ann, Bob, Zoe
+    assert '"wings" is no order; there is number, date' in talk.out
+    assert re.search(r"`-Re: Lab\n", talk.out)
+    assert numbers[12:14] == ["1", "3"]
+    assert "There is nothing to list (by threads, limited to from:nobody)." in talk.out
+    assert "4 messages found." in talk.out
+    assert "Attachment 1: slides.pdf (application/pdf, about " in talk.out
+    assert "Message 4 has no attachment 9." in talk.out
+    assert "There is a file all.mbox already; it is kept." in talk.out
+    files = {"slides.pdf", "slides (2).pdf", "with slides.eml", "all.mbox"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert (folder / "slides (2).pdf").read_bytes() == b"%PDF\0"
+    assert (folder / "all.mbox").read_bytes().count(b"\nFrom ") == 3
+    assert "To [bob@mailserver]: " in talk.out
+    assert "Subject [Re: Lab]: " in talk.out
+    assert "Nothing is marked." in talk.out
+    assert mailserver.count() == 5  # two gone, an answer to all and a forward came
+    assert mailserver.count("bob") == 3
+
+
+def test_a_draft_that_could_not_be_sent_is_offered_in_the_next_run(
+    mailserver: Any, pipe: Any
+) -> None:
+    port, mailserver.smtp_port = mailserver.smtp_port, 9
+    talk = pipe(*LOGIN, "2", "alice@mailserver", "alice@mailserver", "kept", "Hi", ".", "3")
+    assert "The message is kept" in talk.out
+    mailserver.smtp_port = port
+    talk = pipe(*LOGIN, "2", "s", "2", "", "", "3")
+    assert "2  Send Mail  (a message waits to be sent)" in talk.out
+    assert "Sent to alice@mailserver." in talk.out
+    assert talk.out.split("Sent to")[1].count("waits to be sent") == 0
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the folder of real messages is not here")

@@ -57,6 +57,12 @@ def test_the_whole_story(mailserver: Any, terminal: Any) -> None:
     child.expect_exact("Message 1 marked")
     child.expect_exact("Mail> ")
     child.sendline("q")
+    child.expect_exact("Delete 1 marked message? (y/n) ")
+    child.sendline("n")
+    child.expect_exact("Mail> ")
+    child.sendline("q")
+    child.expect_exact("Delete 1 marked message? (y/n) ")
+    child.sendline("y")
     child.expect_exact("1 message deleted.")
     child.expect_exact(MENU)
     assert leave(child) == 0
@@ -90,7 +96,7 @@ def test_the_list_fits_and_is_aligned(mailserver: Any, terminal: Any) -> None:
     header, wide, combining, after = rows[at : at + 4]
     column = header.index("Received")
     for row in (wide, combining):
-        assert re.match(r"\d{4}-\d\d-\d\d : \d\d : \d\d  (wide|long)", row[column:])
+        assert re.match(r"\d{4}-\d\d-\d\d : \d\d : \d\d \S.* \d+ (wide|long)", row[column:])
         assert len(row) <= 79
     assert "字" in wide
     assert combining.endswith("…")

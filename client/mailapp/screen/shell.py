@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
-import shlex
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.data_structures import Point
@@ -22,6 +17,7 @@ from prompt_toolkit.layout import Layout, UIContent, UIControl, Window
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
+from mailapp import editor
 from mailapp.screen import wishes
 from mailapp.screen.base import Wish
 from mailapp.screen.desk import Cancel, Desk
@@ -265,18 +261,8 @@ class _Control(UIControl):
 
 
 def _edited(text: str) -> Edited:
-    """In $VISUAL, $EDITOR or vi; an editor that fails changes nothing."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    descriptor, name = tempfile.mkstemp(prefix="mail-", suffix=".txt")
-    path = Path(name)
+    """In the person's own editor; one that fails changes nothing."""
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        done = subprocess.run([*shlex.split(command), name], check=False)  # noqa: S603 - the person's own words
-        if done.returncode:
-            return Edited(None, f"The editor ended with status {done.returncode}.")
-        return Edited(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except (OSError, ValueError) as problem:
-        return Edited(None, f"The editor cannot be used: {problem}")
-    finally:
-        path.unlink(missing_ok=True)
+        return Edited(editor.edited(text))
+    except editor.EditorProblem as problem:
+        return Edited(None, str(problem))

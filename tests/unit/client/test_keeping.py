@@ -51,6 +51,7 @@ def test_what_is_no_draft_any_more_is_left_out() -> None:
         ("", []),
         ("bo, ", []),
         ("zz", []),
+        ("\udcff", []),
     ],
 )
 def test_the_last_address_is_completed(typed: str, offered: list[str]) -> None:

@@ -61,7 +61,7 @@ def test_an_unknown_option_is_explained(peer: Start, check: list[Any]) -> None:
 def test_manage_mail(peer: Start, check: list[Any], listed: list[Any], word: str) -> None:
     server = peer(check, [*listed, "QUIT", b"+OK\r\n"])
     said, _ = talk(server, "alice", "secret", word, "q", "3")
-    assert "    2  bob@x                 (unknown)             s2\n" in said
+    assert "    2 N    (unknown)            bob@x             100 s2\n" in said
     server.finish()
 
 
