@@ -68,8 +68,13 @@ class Desk:
     @property
     def is_idle(self) -> bool:
         """Nothing is under way, and no message is marked to be deleted."""
+        return self.underway is None and not self.marked
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The messages that are to be deleted."""
         mail_list = self.pile.find(MailList)
-        return self.underway is None and not (mail_list and mail_list.marked)
+        return mail_list.marked if mail_list else frozenset()
 
     # What is seen
 
@@ -142,15 +147,17 @@ class Desk:
             out += self.press(self._waiting.pop(0), size, now)
         return out + self.lacks(size, now)
 
-    def progress(self, done: int, everything: int) -> None:
-        """Of what is under way."""
-        if self.underway is not None:
+    def progress(self, job: Job, done: int, everything: int) -> bool:
+        """How far it is; false when nobody waits for this job any more."""
+        if self.underway is not None and self.underway.job is job:
             self.underway = replace(self.underway, done=done, everything=everything)
+            return True
+        return self._loading is not None and self._loading.job is job
 
     def lacks(self, size: Size, now: float) -> list[Wish]:
         """What the screen needs to be whole, unless it is on its way."""
         mail_list = self.pile.top
-        if not isinstance(mail_list, MailList):
+        if not isinstance(mail_list, MailList) or self.underway is not None:
             return []
         load = mail_list.lacks(paint.body_size(size))
         if load is None or self._loading is not None:

@@ -83,6 +83,10 @@ class Office:
             name = f": {visible_line(str(error.filename))}" if error.filename else ""
             return Trouble(f"{reason(error)}{name}.", job)
 
+    def note_marks(self, marked: frozenset[int]) -> None:
+        """What is marked in the list: it is found again when a session is lost."""
+        self._reader.marked = marked
+
     def cancel(self, job: Job) -> bool:
         """From another thread: the job ends soon; False when it cannot be hurried."""
         return self._reader.stop_waiting(is_hurried=not isinstance(job, _NOT_HURRIED))

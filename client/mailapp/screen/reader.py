@@ -32,6 +32,7 @@ class Reader:
         self._server = server
         self.account: Account | None = None
         self.is_over = False  # the session; the mailbox can be reopened
+        self.marked: frozenset[int] = frozenset()  # as the list has it now
         self._mailbox: Mailbox | None = None
         self._message: Message | None = None  # the one that was fetched last
         self._epoch = 0
@@ -81,6 +82,7 @@ class Reader:
     def _session(self) -> bool:
         """Whether a new one had to be begun."""
         if is_new := self.is_over:
+            self._box.marked = set(self.marked)
             self._box.reopen()
             self.is_over = False
         return is_new
@@ -96,7 +98,7 @@ class Reader:
     def check(self, job: wishes.CheckMail, progress: Progress) -> News:
         """CheckMail."""
         before = self._box.count
-        self._box.marked = set(job.marked)
+        self.marked = job.marked
         self.release(wishes.Release(), progress)
         self._session()
         more = self._box.count - before
@@ -105,7 +107,7 @@ class Reader:
     def commit(self, job: wishes.Commit, _: Progress) -> News:
         """Commit."""
         said = _what_went(self._leave(job.marked))
-        self._box.marked.clear()
+        self.marked = frozenset()
         self.is_over = True
         self._session()
         return self.listing(said)
@@ -123,14 +125,17 @@ class Reader:
 
     def _leave(self, marked: frozenset[int]) -> Farewell:
         """The marks are found again by unique id when the session is a new one."""
-        self._box.marked = set(marked)
-        self._session()
+        self.marked = marked
+        if not self._session():
+            self._box.marked = set(marked)
         return self._box.leave()
 
     # The list
 
     def load(self, job: wishes.Load, _: Progress) -> News:
         """Load."""
+        if self._mailbox is None:  # it was left meanwhile
+            return Lines(job.epoch, ())
         if self._session():
             return self.listing()
         if job.epoch != self._epoch:

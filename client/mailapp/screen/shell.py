@@ -31,7 +31,7 @@ from mailapp.screen.wishes import Job
 
 IDLE_SECONDS = 60.0  # then others may have the mailbox
 ESCAPE_SECONDS = 0.05  # what follows an Escape sooner belongs to it
-REDRAW_SECONDS = 0.1  # progress is drawn no oftener
+REDRAW_SECONDS = 0.2  # progress is drawn no oftener
 COLOURS = Style.from_dict(
     {
         "title": "reverse bold",
@@ -72,7 +72,7 @@ class Shell:
         self._worker = Worker(office)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._nap: asyncio.TimerHandle | None = None
-        self._next_draw = 0.0
+        self._done = (0, 0)  # written by the thread that works
         self._app: Application[int] = Application(
             layout=Layout(Window(_Control(self), always_hide_cursor=False)),
             key_bindings=self._bindings(),
@@ -168,12 +168,12 @@ class Shell:
     def _submit(self, job: Job) -> None:
         assert self._loop is not None
         loop = self._loop
-        loop.call_later(PATIENCE_SECONDS, self._app.invalidate)
+        loop.call_later(PATIENCE_SECONDS, self._tick, job)
+        self._office.note_marks(self._desk.marked)
+        self._done = (0, 0)
 
         def tell(done: int, everything: int) -> None:
-            if time.monotonic() >= self._next_draw or done >= everything:
-                self._next_draw = time.monotonic() + REDRAW_SECONDS
-                loop.call_soon_threadsafe(self._progress, done, everything)
+            self._done = (done, everything)
 
         def finish(news: News | BaseException) -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits for it
@@ -181,9 +181,12 @@ class Shell:
 
         self._worker.submit(job, tell, finish)
 
-    def _progress(self, done: int, everything: int) -> None:
-        self._desk.progress(done, everything)
-        self._app.invalidate()
+    def _tick(self, job: Job) -> None:
+        """As long as it lasts, the screen shows how far it is."""
+        if self._desk.progress(job, *self._done):
+            self._app.invalidate()
+            assert self._loop is not None
+            self._loop.call_later(REDRAW_SECONDS, self._tick, job)
 
     def _hear(self, job: Job, news: News | BaseException) -> None:
         if isinstance(news, BaseException):

@@ -31,7 +31,9 @@ class Underway:
         share = f"{self._amount(self.done)} of {self._amount(self.everything)}"
         room = columns - width(f"{self.job.doing}  {share}  Ctrl-C cancels")
         if room < 6:
-            return f"{self.job.doing} {100 * self.done // self.everything} % … Ctrl-C cancels"
+            percent = f"{100 * self.done // self.everything} % … Ctrl-C cancels"
+            words = f"{self.job.doing} {percent}"
+            return words if width(words) <= columns else percent
         made = paint.bar(self.done, self.everything, min(room, 40))
         return f"{self.job.doing} {made} {share}  Ctrl-C cancels"
 

@@ -239,7 +239,8 @@ def test_what_takes_long_is_shown_and_can_be_cancelled() -> None:
     assert press(desk, "c-m") == [Read(3, "")]
     assert "Ctrl-C" not in shown(desk, 0.4)
     assert "Fetching the message … Ctrl-C cancels" in shown(desk, 0.6)
-    desk.progress(20_000_000, 50_000_000)
+    assert desk.underway is not None
+    assert desk.progress(desk.underway.job, 20_000_000, 50_000_000)
     assert "] 20.0 MB of 50.0 MB  Ctrl-C cancels" in shown(desk, 0.6)
     assert press(desk, "c-c") == [Cancel()]
     hear(desk, Trouble("Cancelled.", Read(3, "")))
