@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mailapp.actions import Server
+from mailapp.actions import Account, Server
 from mailapp.line_mode import LineMode
+from mailapp.link import Link
 from mailapp.terminal import OutputClosed, Terminal
 
 Start = Callable[..., Any]
@@ -223,3 +224,33 @@ def test_nobody_reads(peer: Start) -> None:
     mode = LineMode(Terminal(io.StringIO(), Gone()), Server("127.0.0.1", 9, 9))
     with pytest.raises(OutputClosed):
         mode.run()
+
+
+class Typed(io.StringIO):
+    """A person's keyboard, or what a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_certificate_nobody_vouches_for_is_asked_about(
+    peer: Start, new_certificate: Any, answer: str
+) -> None:
+    """With authorities of one's own, a private network is no reason to believe anybody."""
+    certificate, other = new_certificate(), new_certificate()
+    stls = [b"+OK\r\n", "CAPA", b"+OK\r\nSTLS\r\n.\r\n", "STLS", b"+OK\r\n", certificate.context]
+    looked_at = [*stls, "CAPA", b"-ERR\r\n", "QUIT", b"+OK\r\n"]
+    entered = [*stls, "CAPA", b"-ERR\r\n", "USER alice", b"+OK\r\n", "PASS secret", b"+OK\r\n"]
+    checked = [*entered, "STAT", b"+OK 0 0\r\n", "QUIT", b"+OK\r\n"]
+    server = peer(stls, looked_at, *([checked] if answer == "y" else []))
+    typed, said = Typed(f"what\n{answer}\n3\n"), Typed()
+    there = Server("127.0.0.1", 9, server.port, Link(ca_file=str(other.pem)))
+    account = Account("alice", "secret")
+    assert LineMode(Terminal(typed, said), there, "alice", account).run() == 0
+    text = said.getvalue()
+    assert f"\n  {certificate.fingerprint[:47]}\n  {certificate.fingerprint[48:]}\n" in text
+    assert text.count("Trust it from now on, and no other? (y/n) ") == 2
+    assert ("Welcome, alice." in text) == (answer == "y")
+    assert bool(there.state.fingerprint("127.0.0.1", server.port)) == (answer == "y")
+    server.finish()

@@ -1,0 +1,121 @@
+"""A terminal that only knows lines (TERM=dumb): the line mode, and what takes long in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+MENU = "Choose 1, 2 or 3: "
+MANY = 10_000
+LARGE = 50_000_000
+
+
+@pytest.fixture
+def dumb(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> Iterator[Any]:
+    """Sign in, and wait for the menu."""
+    running: list[pexpect.spawn[str]] = []
+
+    def run(**more: str) -> pexpect.spawn[str]:
+        where = ["127.0.0.1", str(mailserver.smtp_port), str(mailserver.pop3_port)]
+        child: pexpect.spawn[str] = pexpect.spawn(
+            client_command[0],
+            [*client_command[1:], *where],
+            encoding="utf-8",
+            timeout=30,
+            dimensions=(24, 80),
+            env={**os.environ, **homes, **more, "TERM": "dumb", "LANG": "C.UTF-8"},
+        )
+        running.append(child)
+        child.expect_exact("User name: ")
+        child.sendline("alice")
+        child.expect_exact("Password: ")
+        child.sendline("wonderland")
+        child.expect_exact(MENU)
+        return child
+
+    yield run
+    for child in running:
+        child.close(force=True)
+
+
+def asks(child: Any, *typed: str, prompt: str = "Mail> ") -> str:
+    """What is said until the next prompt, after the last of these."""
+    for line in typed:
+        child.sendline(line)
+        child.expect_exact(prompt)
+    return str(child.before)
+
+
+def fill(mailserver: Any, count: int, text: bytes = b"") -> None:
+    """Mail as another program would have left it in the file."""
+    message = b"From a@x Mon Nov 23 14:05:09 2026\nFrom: a%d@x\nSubject: mail-%d-\n\n%s\n\n"
+    path = mailserver.data / "alice" / "mymailbox"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"".join(message % (n % 7, n, text) for n in range(1, count + 1)))
+
+
+def test_a_list_of_ten_thousand(mailserver: Any, dumb: Any, pipe: Any) -> None:
+    fill(mailserver, MANY)
+    child = dumb()
+    shown = asks(child, "1")
+    assert "mail-10000-" in shown
+    assert "mail-9983-" not in shown  # only what is shown is asked for
+    assert "   … 9,983 earlier messages: more\r\n" in shown
+    assert max(map(len, shown.split("\r\n"))) < 80
+    assert "mail-9983-" in asks(child, "p")
+    assert "mail-10000-" in asks(child, "n")
+    assert "There are no more messages." in asks(child, "n")
+    assert "mail-7-" in asks(child, "list 7")
+    shown = asks(child, "l from:a3 subject:-99")
+    assert re.search(r"mail-9992-\r\n.*mail-9999-\r\n +\(limited to from:a3 subj", shown)
+    assert "1 message deleted." in asks(child, "d 9992", "$")
+    asks(child, "q", prompt=MENU)
+    talk = pipe("alice", "wonderland", "1", "q", "3")
+    assert len(re.findall(r"mail-\d+-\n", talk.out)) == MANY - 1
+
+
+def test_a_large_message_says_how_far_it_is(mailserver: Any, dumb: Any) -> None:
+    fill(mailserver, 1, b"large line\n" * (LARGE // 11))
+    child = dumb()
+    asks(child, "1")
+    child.sendline("1")
+    child.expect(r"Fetching message 1, 5\d\.\d MB …( \d+%)+ 100%\r\n")
+    child.expect_exact("-- Enter: next page, q: stop here -- ")
+    child.sendline("q")
+    child.expect_exact("Mail> ")
+    assert re.search(r"\r\n    1      \(unknown\)", asks(child, "list"))  # read: no letter
+
+
+def test_the_editor_writes_an_answer(mailserver: Any, dumb: Any, tmp_path: Path) -> None:
+    mailserver.deliver(b"From: bob@mailserver\nSubject: Lab\n\nfirst\n")
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "1s/^/From the editor/" "$1"\n')
+    editor.chmod(0o700)
+    child = dumb(VISUAL=str(editor))
+    asks(child, "1")
+    for typed, prompt in (("r 1", "To [bob@mailserver]: "), ("", "Subject [Re: Lab]: ")):
+        asks(child, typed, prompt=prompt)
+    shown = asks(child, "", prompt="ends it):\r\n")
+    assert "7 of 50 characters" in shown
+    assert "Sent to bob@mailserver." in asks(child, "~e")
+    session = mailserver.pop3("bob")
+    text = b"\n".join(session.retr(1)[1])
+    session.quit()
+    assert b"\n\nFrom the editor" in text
+    assert b"\n> first" in text
+    assert re.search(r"    1 r    2026", asks(child, "list"))
+
+
+def test_a_mailbox_in_use_can_be_tried_again(mailserver: Any, dumb: Any) -> None:
+    child = dumb()
+    session = mailserver.pop3()
+    asks(child, "1", prompt="Try again? (y/n) ")
+    asks(child, "y", prompt="Try again? (y/n) ")
+    session.quit()
+    assert "There is no mail." in asks(child, "y", prompt=MENU)
