@@ -283,15 +283,28 @@ class SmtpDriver:
         if self._staging is None:
             return False  # it could not be staged; what comes is only counted
         self._staging.write(content)
-        return self._staging.overfull
+        if not self._staging.overfull:
+            return False
+        if not self._staging.urgent:
+            return True
+        # here and now, though it may block: while it waited for a thread, each of thousands of
+        # connections could bring as much again
+        try:
+            self._staging.spill()
+        except OSError as error:
+            self._lose(error)
+        return False
 
     async def _spill(self) -> None:
         assert self._staging is not None, "it said that it is overfull"
         try:
             await self._in_thread(self._staging.spill)
         except OSError as error:
-            log.error("a message on its way in could not be kept: %s", error)
-            self._forget()
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        log.error("a message on its way in could not be kept: %s", error)
+        self._forget()
 
     async def _accept(self, envelope: Envelope) -> Reply:
         staging, self._staging = self._staging, None

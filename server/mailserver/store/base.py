@@ -42,6 +42,10 @@ class Staging(Protocol):
     def overfull(self) -> bool:
         """It holds as much memory as it may: call `spill` before writing on."""
 
+    @property
+    def urgent(self) -> bool:
+        """Call it at once: all messages together hold as much memory as they may."""
+
     def spill(self) -> None:
         """Move what is held in memory to the disk; raises OSError."""
 

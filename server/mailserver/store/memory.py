@@ -36,7 +36,7 @@ class _Message:
 class MemoryStaging:
     """See `base.Staging`."""
 
-    overfull = False
+    overfull = urgent = False
 
     def __init__(self) -> None:
         self._content = bytearray()

@@ -140,6 +140,11 @@ class FileStaging:
             return self._memory_use.is_over and self._held > HEADER_OCTETS
         return self._held > MEMORY_OCTETS or (self._memory_use.is_over and self._held > 0)
 
+    @property
+    def urgent(self) -> bool:
+        """All messages together hold as much memory as they may."""
+        return self._memory_use.is_over
+
     def spill(self) -> None:
         """Move what is held in memory to the file; raises OSError."""
         if self._head is not None and self.overfull:
