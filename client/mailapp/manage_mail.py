@@ -119,13 +119,19 @@ class ManageMail:
             self._say("\nCancelled.")
             self._mailbox.reopen()
         if self._mailbox.count != count:
-            self._list.arrange(self._meter())
+            self._arrange()
 
     def _say(self, line: str) -> None:
         self._terminal.write(line + "\n")
 
     def _meter(self) -> Meter:
         return Meter(self._terminal.write_now, "Fetching the list:")
+
+    def _arrange(self) -> None:
+        """The list again: other messages are in the mailbox now."""
+        meter = self._meter()
+        self._list.arrange(meter)
+        meter.end()
 
     def _help(self, _: str) -> None:
         for verb in VERBS:
@@ -220,7 +226,7 @@ class ManageMail:
         self._mailbox.reopen()
         more = self._mailbox.count - before
         self._say(f"{counted(more, 'new message')}." if more > 0 else "No new mail.")
-        self._list.arrange(self._meter())
+        self._arrange()
         if more > 0:
             self._show("")
 
@@ -242,7 +248,7 @@ class ManageMail:
         farewell = self._mailbox.commit()
         for line in farewell.lines():
             self._say(line)
-        self._list.arrange(self._meter())
+        self._arrange()
 
     def _may_leave(self) -> bool:
         """A person on a terminal is asked before anything is deleted; no goes on."""
