@@ -106,7 +106,8 @@ class Shell:
         size = Size(columns, rows)
         self._desk.overhear(*self._record.lines())
         view = self._desk.view(size, time.monotonic())
-        self._serve(self._desk.lacks(size, time.monotonic()))
+        if wanted := self._desk.lacks(size, time.monotonic()):  # to serve is to draw again
+            self._serve(wanted)
         made: list[Row] = [
             [(f"class:{style}" if style else "", text) for style, text in row] for row in view.rows
         ]
