@@ -22,18 +22,12 @@ NAMES = (
     "copy_file_range",
     "ftruncate",
     "fchmod",
-    "getxattr",
-    "setxattr",
-    "removexattr",
     "fdatasync",
     "fsync",
     "rename",
     "unlink",
 )
 _REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in NAMES}
-
-Range = tuple[int, int]
-"""Of a file's octets: start and end."""
 
 
 class Calls:
@@ -72,14 +66,14 @@ class Calls:
 class Disk:
     """What a power cut now could take: octets and names that were not synced since.
 
-    A sync that failed has lost them, whatever later ones say, unless they are written again or
-    the file is cut back.
+    A sync that failed has lost them for good, whatever later ones say, unless the file is cut
+    back behind them.
     """
 
     def __init__(self) -> None:
-        self.octets: dict[int, list[Range]] = {}  # by inodes of files
+        self.octets: set[int] = set()  # inodes of files
         self.sizes: set[int] = set()  # inodes of files
-        self.lost: dict[int, list[Range]] = {}  # by inodes of files
+        self.lost: set[int] = set()  # inodes of files
         self.names: set[tuple[int, str]] = set()  # inodes of folders, names in them
         self.renamed_unsynced: list[str] = []
 
@@ -92,30 +86,24 @@ class Disk:
         if made or name == "mkdir":
             self.names.add((_inode(kwargs.get("dir_fd")), str(args[0])))
         elif name == "pwrite":
-            self._note_write(args[0], args[2], result)
+            self.octets.add(_inode(args[0]))
         elif name == "copy_file_range":
-            self._note_write(args[1], args[4], result)
+            self.octets.add(_inode(args[1]))
         elif name == "ftruncate":
             self.sizes.add(_inode(args[0]))
-            self.lost.pop(_inode(args[0]), None)
+            self.lost.discard(_inode(args[0]))
         elif name in ("fdatasync", "fsync"):
             inode = _inode(args[0])
-            self.octets.pop(inode, None)
+            self.octets.discard(inode)
             self.sizes.discard(inode)
             self.names = {(folder, entry) for folder, entry in self.names if folder != inode}
         return result
 
     def sync_failed(self, fd: int) -> None:
         """What was not synced yet is lost."""
-        written = self.octets.pop(_inode(fd), [])
-        if written:
-            self.lost.setdefault(_inode(fd), []).extend(written)
-
-    def _note_write(self, fd: int, start: int, count: int) -> None:
-        inode, end = _inode(fd), start + count
-        self.octets.setdefault(inode, []).append((start, end))
-        if lost := [part for one in self.lost.pop(inode, []) for part in _without(one, start, end)]:
-            self.lost[inode] = lost
+        if _inode(fd) in self.octets:
+            self.lost.add(_inode(fd))
+        self.octets.discard(_inode(fd))
 
     def _makes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if not args[1] & os.O_CREAT:
@@ -130,7 +118,7 @@ class Disk:
         source, target = args
         folder = kwargs["src_dir_fd"]
         found = _REAL["stat"](source, dir_fd=folder, follow_symlinks=False)
-        if found.st_ino in self.octets.keys() | self.lost.keys():
+        if found.st_ino in self.octets | self.lost:
             self.renamed_unsynced.append(str(target))
         self.names.discard((_inode(folder), str(source)))
         self.names.add((_inode(kwargs["dst_dir_fd"]), str(target)))
@@ -153,12 +141,6 @@ class Disk:
         if file in self.renamed_unsynced:
             risks.append("renamed before it was synced")
         return risks
-
-
-def _without(lost: Range, start: int, end: int) -> list[Range]:
-    """What is left of it when this part was written again."""
-    parts = [(lost[0], min(lost[1], start)), (max(lost[0], end), lost[1])]
-    return [(first, last) for first, last in parts if first < last]
 
 
 def _inode(fd: int | None) -> int:

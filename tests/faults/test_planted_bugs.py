@@ -22,7 +22,7 @@ from tests.faults.test_failing_calls import FAULTS, fail_each_call
 from tests.faults.test_kill import test_killed_at_each_call as kill_each_call
 
 from mailserver import durable
-from mailserver.store import announced, mailbox_file
+from mailserver.store import mailbox_file
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import FileStore
 from mailserver.store.mailbox_file import MailboxFile
@@ -65,13 +65,11 @@ def take_back_only_the_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_a_torn_tail(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mailbox_file, "was_cut", lambda fd, entry: False)
-    patch.setattr(announced, "settle", lambda fd, size, known: size)  # either one would find it
+    patch.setattr(MailboxFile, "_was_cut", lambda self, entry: False)
 
 
 def announce_nothing(patch: pytest.MonkeyPatch) -> None:
-    """The index after the records, instead of before, and no note at the mailbox."""
-    patch.setattr(announced, "note", lambda fd, entries, first: True)
+    """The index after the records, instead of before."""
     whole = MailboxFile.append
 
     def append(self: MailboxFile, records: Any) -> None:

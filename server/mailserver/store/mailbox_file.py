@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from mailserver import durable
-from mailserver.store import announced, index, mbox
+from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.index import Entry, Index
 from mailserver.store.locks import FileLock
@@ -41,7 +41,6 @@ from mailserver.store.pieces import (
     read_chunks,
     read_content,
     read_index,
-    was_cut,
 )
 
 INDEX = ".index"
@@ -181,12 +180,6 @@ class MailboxFile:
             known = []  # another program rewrote the file in place
         elif indexed.settled <= self._end:
             self._finish_append(known, indexed.entries[len(known) :])
-        leaving = announced.is_leaving(self._mailbox, self._end)
-        if leaving or not indexed.settled == end_of(known) == self._end:
-            good = announced.settle(self._mailbox, self._end, indexed)
-            if leaving:  # the index may be from before
-                known = [entry for entry in known if entry.end <= good]
-            self._cut(max(good, end_of(known)))
         entries = known
         if self._end > end_of(known):
             self._end_with_empty_line()
@@ -200,7 +193,7 @@ class MailboxFile:
         for entry in announced:
             if self._is_whole(entry):
                 known.append(entry)
-            elif self._end <= announced[-1].end and was_cut(self._mailbox, entry):
+            elif self._end <= announced[-1].end and self._was_cut(entry):
                 self._cut(entry.offset)
                 return
             else:  # another program wrote there
@@ -209,15 +202,21 @@ class MailboxFile:
     def _is_whole(self, entry: Entry) -> bool:
         return mbox.digest(read_chunks(self._mailbox, entry.offset, entry.end)) == entry.digest
 
+    def _was_cut(self, announced: Entry) -> bool:
+        """A piece of the announced record is there, or nothing, or (after a power cut) zeros."""
+        found = os.pread(self._mailbox, index.BEGINNING_OCTETS, announced.offset)
+        if len(found) < index.BEGINNING_OCTETS and found.startswith(mbox.RECORD_START):
+            return True
+        if not found.strip(b"\0") or mbox.RECORD_START.startswith(found):
+            return True
+        return index.beginning(found) == announced.beginning
+
     def _cut(self, end: int) -> None:
         """Set aside what is behind `end`, and let the mailbox end there."""
         if self._end > end:
             self._set_aside(self.user, read_chunks(self._mailbox, end, self._end))
-            durable.sync_data(self._mailbox)  # what stays, before its note is replaced
-            announced.note_leaving(self._mailbox, end, self._end)
             os.ftruncate(self._mailbox, end)
             durable.sync_data(self._mailbox)
-            announced.forget(self._mailbox)
             self._end = end
 
     def _end_with_empty_line(self) -> None:
@@ -261,8 +260,6 @@ class MailboxFile:
             end += record.length
         durable.write_at(self._index, index.pack(entries), self._index_end)
         self._pending = (end, self._index_end + len(entries) * index.ENTRY_SIZE)
-        if not announced.note(self._mailbox, entries, next(records[0].chunks())):
-            durable.sync_data(self._index)  # then it has to tell after a power cut, too
         offset = self._end
         for octets in gathered(records):
             offset = durable.write_at(self._mailbox, octets, offset)
@@ -282,7 +279,6 @@ class MailboxFile:
         try:
             os.ftruncate(self._mailbox, self._end)
             os.ftruncate(self._index, self._index_end)
-            announced.forget(self._mailbox)
         finally:
             self._close_files()
 
@@ -314,12 +310,9 @@ class MailboxFile:
     def _truncate(self, entries: list[Entry], kept: list[Entry]) -> None:
         if len(kept) == len(entries):
             return
-        end = entries[len(kept)].offset
-        announced.note_leaving(self._mailbox, end, self._end, entries[len(kept) :])
-        self._end = end
+        self._end = entries[len(kept)].offset
         os.ftruncate(self._mailbox, self._end)
         durable.sync_data(self._mailbox)
-        announced.forget(self._mailbox)
         self._save(kept)
 
     def _copy(self, lead: int, kept: list[Entry], new: int) -> list[Entry]:

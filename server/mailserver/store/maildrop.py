@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailserver import durable
-from mailserver.store import announced, index, mbox
+from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.index import Entry
 from mailserver.store.locks import FileLock
@@ -82,7 +82,6 @@ class FileMaildrop:
                 entries, settled = read_index(listing, found.st_ino)
                 fits = found.st_size == settled == (entries[-1].end if entries else 0)
                 fits = fits and (not entries or is_record(fd, entries[-1]))
-                fits = fits and not announced.is_leaving(fd, found.st_size)
             except BaseException:
                 os.close(fd)
                 raise

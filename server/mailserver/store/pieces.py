@@ -77,16 +77,6 @@ def is_record(fd: int, entry: Entry) -> bool:
     return mbox.digest(read_chunks(fd, entry.offset, entry.end)) == entry.digest
 
 
-def was_cut(fd: int, announced: Entry) -> bool:
-    """A piece of the announced record is there, or nothing, or (after a power cut) zeros."""
-    found = os.pread(fd, index.BEGINNING_OCTETS, announced.offset)
-    if len(found) < index.BEGINNING_OCTETS and found.startswith(mbox.RECORD_START):
-        return True
-    if not found.strip(b"\0") or mbox.RECORD_START.startswith(found):
-        return True
-    return index.beginning(found) == announced.beginning
-
-
 def read_chunks(fd: int, start: int, end: int) -> Iterator[bytes]:
     """The octets from `start` to `end`; the first chunk holds a record's header (`mbox.digest`)."""
     size = mbox.HEAD_OCTETS
