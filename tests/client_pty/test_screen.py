@@ -174,7 +174,7 @@ def test_nothing_of_a_message_drives_the_terminal(mailserver: Any, face: Start) 
     assert client.ends() == 0
 
 
-def test_no_color_has_no_colour_and_dumb_has_no_screen(mailserver: Any, face: Start) -> None:
+def test_no_color_has_no_colour(mailserver: Any, face: Start) -> None:
     mailserver.deliver(b"Subject: grey\n\n> quoted\n")
     client = face(NO_COLOR="1")
     client.waits_for("Manage Mail")
@@ -183,6 +183,9 @@ def test_no_color_has_no_colour_and_dumb_has_no_screen(mailserver: Any, face: St
     client.types("Enter")
     client.waits_for("> quoted")
     assert not re.search(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[;m]", client.raw)
+
+
+def test_a_dumb_terminal_has_no_screen(mailserver: Any, face: Start) -> None:
     dumb = face(TERM="dumb")
     dumb.waits_for("Choose 1, 2 or 3:")
     assert "\x1b" not in dumb.raw
