@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from mailserver import durable
 from mailserver.store import index, mbox
@@ -24,6 +25,25 @@ _AT_HAND_OCTETS = 128 * 1024
 class _Opened:
     fd: int
     entries: list[Entry]
+
+
+class _UniqueIds(Sequence[str]):
+    """Of all messages; each is made when somebody asks for it."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        if isinstance(at, slice):
+            return _UniqueIds(self._entries[at])
+        return self._entries[at].unique_id
 
 
 class FileMaildrop:
@@ -57,7 +77,7 @@ class FileMaildrop:
     @property
     def unique_ids(self) -> Sequence[str]:
         """See `base.Maildrop`."""
-        return [entry.unique_id for entry in self._entries]
+        return _UniqueIds(self._entries)
 
     def close(self) -> None:
         """Free the maildrop for the next session."""
