@@ -173,10 +173,11 @@ def test_what_we_refuse_goes_back_by_postfix(network: Network) -> None:
 
 @pytest.mark.parametrize("harm", ["pause", "kill the sender"])
 def test_a_peer_that_is_away_gets_its_mail_later(network: Network, harm: str) -> None:
-    postfix, alfa = network.machines["postfix"], network.machines["alfa"]
+    postfix, alfa = network.machine("postfix"), network.machines["alfa"]
     marks = [f"{uuid.uuid4().hex}@postfix" for _ in range(3)]
     before = network.mailbox("postfix", "carol").count("From: alice@alfa")
-    postfix.stop(timeout=5)
+    postfix.exec("touch", "/away")
+    postfix.exec("postfix", "stop")
     for _ in marks:
         network.submit("alfa", "carol@postfix")
     wait_until(lambda: "no connection" in network.queue("alfa"), "the reason why it waits")
@@ -184,7 +185,7 @@ def test_a_peer_that_is_away_gets_its_mail_later(network: Network, harm: str) ->
         alfa.kill("SIGKILL")
         alfa.start()
         wait_until(lambda: network.greets("alfa"), "alfa to answer")
-    postfix.start()
+    postfix.exec("rm", "/away")
     count: Callable[[], int] = lambda: network.mailbox("postfix", "carol").count(  # noqa: E731
         "From: alice@alfa"
     )
