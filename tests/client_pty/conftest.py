@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import poplib
 import re
+import signal
 import smtplib
 import subprocess
 import sys
@@ -155,6 +156,8 @@ def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal
                 timeout=20,
                 dimensions=(24, 80),
                 env={**os.environ, **homes, "TERM": "xterm", "LANG": "C.UTF-8"},
+                # tests that run in the background have it ignored, and so would the client
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return running[-1]
