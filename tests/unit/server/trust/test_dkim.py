@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.unit.server.trust.mail import NOW, results, split, verified
 from tests.unit.server.trust.zone import Data
@@ -251,6 +251,8 @@ def test_what_is_signed_here_passes_and_any_change_fails(
     at = data.draw(st.integers(0, len(content) - 1))
     changed = bytearray(content)
     changed[at] ^= 1
+    # what makes or breaks a line end is refused before it is judged (RFC 5321 2.3.8)
+    assume(content[at] not in b"\r\n" and changed[at] not in b"\r\n")
     if relaxed(bytes(changed)) != relaxed(content):
         assert "pass" not in results(fields.replace(b"\n", b"\r\n") + bytes(changed), ZONE)
 
