@@ -16,7 +16,7 @@ from mailserver.accounts import credential
 from mailserver.accounts.credential import NOBODY, Clear, Credential, Hashed
 from mailserver.accounts.password import prepared
 from mailserver.accounts.table import BoundedTable
-from mailserver.accounts.threads import InThread
+from mailserver.threads import InThread
 
 REMEMBER_SECONDS = 600.0
 QUEUE = 64

@@ -21,8 +21,8 @@ from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, prepared, scram_keys
 from mailserver.accounts.shared_rows import SharedFile
 from mailserver.accounts.slowdown import TABLES, Failures, SlowDown
-from mailserver.accounts.threads import HashingThreads, InThread
 from mailserver.accounts.users_list import UsersList, parse
+from mailserver.threads import InThread, Threads
 from mailserver.wire.peer import network_of
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
 _BUSY_SECONDS = 2.0
+HASHING_THREADS = 2
+"""At once; each takes milliseconds of a core, and memory."""
 
 Version = tuple[int, int, int]
 
@@ -60,7 +62,7 @@ class UsersFile:
         self._name = str(self._path)  # looking at the file by its name is twice as fast
         self._version: Version | None = None
         self._users = UsersList()
-        self._in_thread = in_thread or HashingThreads()
+        self._in_thread = in_thread or Threads("hashing", HASHING_THREADS)
         self._checking = Checking(self._in_thread, clock)
         self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
         try:

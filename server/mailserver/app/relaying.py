@@ -11,7 +11,6 @@ from pathlib import Path
 
 from mailserver.delivery.accept import Reception
 from mailserver.net.smtp_courier import Security, SmtpCourier, Timeouts
-from mailserver.net.threads import Threads
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.backoff import Patience
 from mailserver.relay.outbox import SpoolOutbox
@@ -21,6 +20,7 @@ from mailserver.relay.spool import Spool
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
 from mailserver.settings import Settings
+from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import load_keys
 from mailserver.trust.dkim_sign import Signing
 from mailserver.wire.peer import is_in

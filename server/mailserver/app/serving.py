@@ -25,11 +25,11 @@ from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, Serve, bind
 from mailserver.net.proxies import Proxies
 from mailserver.net.self_signed import certificate_in
-from mailserver.net.threads import Threads
 from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.settings import Settings
 from mailserver.store.files import OPEN_MAILBOXES, FileStore
+from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import KeysUnusable
 from mailserver.wire import peer
 

@@ -15,12 +15,12 @@ from mailserver.net import smtp_driver
 from mailserver.net.listener import Refusals, Serve
 from mailserver.net.pace import Pacing
 from mailserver.net.smtp_access import Access
-from mailserver.net.threads import Threads
 from mailserver.settings import Settings
 from mailserver.smtp import replies
 from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
+from mailserver.threads import Threads
 
 
 def main() -> int:

@@ -12,7 +12,6 @@ from mailserver.auth import sasl
 from mailserver.net.authentication import Authentication, bindings
 from mailserver.net.pace import LinePace
 from mailserver.net.stream import ByteStream, ReceiveTimeout, SessionOver
-from mailserver.net.threads import InThread
 from mailserver.net.tls import ServerTls
 from mailserver.pop3 import replies
 from mailserver.pop3.events import (
@@ -31,6 +30,7 @@ from mailserver.pop3.events import (
 from mailserver.pop3.offer import Offer
 from mailserver.pop3.session import Pop3Session
 from mailserver.store.base import MailboxUnusable, Maildrop, MaildropInUse, MailStore
+from mailserver.threads import InThread
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.transaction import Transaction
 from mailserver.net.stream import Burst, SocketStream
-from mailserver.net.threads import InThread
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.courier import Unreachable
 from mailserver.relay.routing import NextHost
@@ -27,6 +26,7 @@ from mailserver.smtp.outbound_events import (
     TlsRefused,
     TransactionEnd,
 )
+from mailserver.threads import InThread
 
 log = logging.getLogger(__name__)
 

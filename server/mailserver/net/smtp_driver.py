@@ -22,7 +22,6 @@ from mailserver.net.stream import (
     SessionOver,
     SessionTimeout,
 )
-from mailserver.net.threads import InThread
 from mailserver.smtp import replies
 from mailserver.smtp.events import (
     AuthResponse,
@@ -44,6 +43,7 @@ from mailserver.smtp.replies import Reply
 from mailserver.smtp.service import Service
 from mailserver.smtp.session import SmtpSession
 from mailserver.store.base import Staging
+from mailserver.threads import InThread
 from mailserver.wire.address import ForwardPath
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from mailserver.message.envelope import Envelope
 from mailserver.relay import spool
 from mailserver.relay.entry import Entry
 from mailserver.relay.spool import Spool
-from mailserver.relay.world import InThread
 from mailserver.store.base import Body
+from mailserver.threads import InThread
 
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 from mailserver.message.verdict import Verdict
+from mailserver.threads import InThread
 from mailserver.wire.address import Mailbox
-
-T = TypeVar("T")
-
-
-class InThread(Protocol):
-    """Runs a call that may block somewhere else than in the event loop."""
-
-    def __call__(self, call: Callable[[], T]) -> Awaitable[T]: ...
-
 
 SendReport = Callable[[Mailbox, bytes], Awaitable[Verdict]]
 """A message from `<>` to this address; durable when the verdict says so."""

@@ -12,10 +12,10 @@ from mailserver.message.envelope import Envelope
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import StagedMessage
+from mailserver.threads import InThread
 from mailserver.trust import dkim, dmarc, spf
 from mailserver.trust.author import NoAuthor, author_domain
 from mailserver.trust.canonical import Field, behind_empty_line, fields_of
-from mailserver.trust.dkim import InThread
 from mailserver.trust.dmarc import Policy
 from mailserver.trust.dns import Resolver
 from mailserver.trust.results import Finding, results_field, without_ours

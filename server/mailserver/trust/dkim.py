@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar
 
+from mailserver.threads import InThread
 from mailserver.trust.canonical import BodyHash, Field, fields_of, signed_octets
 from mailserver.trust.dkim_record import (
     Key,
@@ -26,17 +26,9 @@ from mailserver.trust.dkim_record import (
 )
 from mailserver.trust.dns import DnsTrouble, Resolver
 
-T = TypeVar("T")
-
 SIGNATURE_LIMIT = 8
 """Signatures looked at, the topmost ones."""
 _FIELD = b"dkim-signature"
-
-
-class InThread(Protocol):
-    """Runs a call that takes long somewhere else than in the event loop."""
-
-    def __call__(self, call: Callable[[], T]) -> Awaitable[T]: ...
 
 
 class Result(Enum):

@@ -1,4 +1,5 @@
-"""Calls that may block on the disk run in a few threads, never in the event loop."""
+"""Calls that block (on the disk) or take long (hashing) run in a few threads, never in the event
+loop."""
 
 from __future__ import annotations
 
@@ -11,18 +12,17 @@ T = TypeVar("T")
 
 
 class InThread(Protocol):
-    """Runs a call that may block somewhere else than in the event loop."""
+    """Runs a call somewhere else than in the event loop."""
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]: ...
 
 
 class Threads:
-    """See InThread: a small pool, for use inside a running event loop."""
+    """See InThread: a small pool. It may be made before there is an event loop."""
 
     def __init__(self, purpose: str, number: int) -> None:
         self._pool = ThreadPoolExecutor(number, thread_name_prefix=purpose)
-        self._loop = asyncio.get_running_loop()
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
         """The call's result, or what it raised."""
-        return self._loop.run_in_executor(self._pool, call)
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
