@@ -7,6 +7,7 @@ says. So nothing here tries a sync twice, and callers treat OSError as "it is no
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -18,6 +19,11 @@ OWN_FOLDER = ".mailserver"
 """What the servers keep for themselves in a data folder."""
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+
+
+def is_full(error: OSError) -> bool:
+    """It failed for want of room: of the disk, of a quota, of the size a file may have."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def open_folder(name: str, parent: int | None = None, *, create: bool = False) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ from mailserver.delivery import receipts
 from mailserver.delivery.addressing import AddressBook, Addresses, Network
 from mailserver.delivery.outbox import Held, Outbox
 from mailserver.delivery.throttle import Throttle
+from mailserver.durable import is_full
 from mailserver.message import header, submission, trace
 from mailserver.message.envelope import (
     Client,
@@ -54,7 +54,6 @@ class Policy:
 
 HOPS_LIMIT = 100
 """Received fields; more are a loop (RFC 5321 6.3)."""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Trust(Protocol):
@@ -172,7 +171,7 @@ class Reception:
                 held = None
             return stored
         except OSError as error:
-            return Verdict(Kind.DISK_FULL if error.errno in _FULL else Kind.STORAGE_FAILED)
+            return Verdict(Kind.DISK_FULL if is_full(error) else Kind.STORAGE_FAILED)
         finally:
             if held is not None:
                 with suppress(OSError):

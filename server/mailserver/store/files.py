@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections import OrderedDict
@@ -33,8 +32,6 @@ RESERVE_OCTETS = 64 * 1024 * 1024
 WRITE_LOCK_SECONDS = 0.02
 """How long a batch waits for a mailbox that somebody writes to; an append takes a fraction of it,
 a rewrite may take longer, and then the batch goes on without that mailbox."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @value(frozen=True, slots=True)
@@ -228,7 +225,7 @@ class FileStore:
         try:
             keep_aside(self._folder, name, chunks)
         except OSError as error:
-            if error.errno not in _FULL:
+            if not durable.is_full(error):
                 raise
             log.error("%s: the end of the mailbox was no whole message; no room to keep it", user)
             return
@@ -263,4 +260,4 @@ def _checked(user: str) -> str:
 
 def _failed(error: OSError, user: str) -> Verdict:
     log.error("mail for %s could not be stored: %s", user, error)
-    return Verdict(Kind.DISK_FULL if error.errno in _FULL else Kind.STORAGE_FAILED)
+    return Verdict(Kind.DISK_FULL if durable.is_full(error) else Kind.STORAGE_FAILED)
