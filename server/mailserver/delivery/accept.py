@@ -24,7 +24,7 @@ from mailserver.message.envelope import (
 from mailserver.message.header import Header, read_header
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store.base import Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
+from mailserver.store.base import Body, Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 from mailserver.wire.peer import is_in, is_own, network_of
 from mailserver.wire.value import value
@@ -54,6 +54,20 @@ class Policy:
 
 HOPS_LIMIT = 100
 """Received fields; more are a loop (RFC 5321 6.3)."""
+
+
+@value(frozen=True, slots=True)
+class _Taken:
+    """A message that is taken, as those need it who store it or pass it on."""
+
+    id: str
+    at: trace.Stamp
+    above: bytes
+    """Fields for over the header block, which the checks made."""
+    block: bytes
+    """With what a user left out (`submission`)."""
+    header: Header
+    body: Body
 
 
 class Trust(Protocol):
@@ -142,29 +156,27 @@ class Reception:
             if judgement.header_block != message.header_block:
                 message = replace(message, header_block=judgement.header_block)
                 found = replace(read_header(message.header_block), separated=found.separated)
+        taken = self._completed(envelope, message, found, message_id, above)
         local, foreign = self._parted(envelope)
-        deposit = self._address(local, message, found, message_id, above)
-        if not deposit and not foreign.recipients:  # all accounts vanished since RCPT
-            return Verdict(Kind.NO_SUCH_USER), message_id
-        if foreign.recipients:
-            head = replace(message, header=found, header_block=above + message.header_block)
-            verdict = await self._accept_both(deposit, foreign, head, message_id)
-        else:
+        deposit = self._address(local, taken)
+        if foreign is not None:
+            verdict = await self._accept_both(deposit, foreign, taken)
+        elif deposit:
             verdict = await self._append(deposit)
+        else:  # all accounts vanished since RCPT
+            verdict = Verdict(Kind.NO_SUCH_USER)
         if verdict:
             await self._confirm(local, message, message_id)
         return verdict, message_id
 
-    async def _accept_both(
-        self, deposit: Deposit, foreign: Envelope, message: StagedMessage, message_id: str
-    ) -> Verdict:
+    async def _accept_both(self, deposit: Deposit, foreign: Envelope, taken: _Taken) -> Verdict:
         """What leaves is held until what stays is stored: nothing goes out of a message that the
         client is told to send again."""
         assert self._outbox is not None, "nobody may send to elsewhere without one"
         held: Held | None = None
         try:
-            head = self._head_for_others(foreign, message, message_id)
-            held = await self._outbox.hold(foreign, message_id, head, message.body)
+            head = self._head_for_others(foreign, taken)
+            held = await self._outbox.hold(foreign, taken.id, head, taken.body)
             stored = await self._append(deposit) if deposit else ACCEPTED
             if stored:
                 await held.release()
@@ -207,31 +219,38 @@ class Reception:
             return self._policy.users_relay
         return is_in(client.address, self._policy.relay_from)
 
-    def _parted(self, envelope: Envelope) -> tuple[Envelope, Envelope]:
-        """For users here, and for others."""
-        local: list[Recipient] = []
-        foreign: list[Recipient] = []
-        for recipient in envelope.recipients:
-            is_local = self._book.is_local(recipient.forward_path.mailbox)
-            (local if is_local else foreign).append(recipient)
-        return replace(envelope, recipients=tuple(local)), replace(
-            envelope, recipients=tuple(foreign)
-        )
-
-    def _head_for_others(
-        self, envelope: Envelope, message: StagedMessage, message_id: str
-    ) -> bytes:
-        """Trace line and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
-        (7.2)."""
+    def _completed(
+        self,
+        envelope: Envelope,
+        message: StagedMessage,
+        found: Header,
+        message_id: str,
+        above: bytes,
+    ) -> _Taken:
         at = trace.stamp(int(self._clock()))
-        one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
         block = message.header_block
         if envelope.client.user:
             block += submission.missing_fields(block, at, message_id, self._own_name)
-        found = message.header
-        assert found is not None, "it was looked at"
-        empty_line = b"" if found.end or found.separated else b"\n"
-        return trace.received(envelope, self._own_name, message_id, one, at) + block + empty_line
+        return _Taken(message_id, at, above, block, found, message.body)
+
+    def _parted(self, envelope: Envelope) -> tuple[Envelope, Envelope | None]:
+        """For users here, and for others if there are any."""
+        local = tuple(
+            one for one in envelope.recipients if self._book.is_local(one.forward_path.mailbox)
+        )
+        if len(local) == len(envelope.recipients):
+            return envelope, None
+        foreign = tuple(
+            one for one in envelope.recipients if not self._book.is_local(one.forward_path.mailbox)
+        )
+        return replace(envelope, recipients=local), replace(envelope, recipients=foreign)
+
+    def _head_for_others(self, envelope: Envelope, taken: _Taken) -> bytes:
+        """Trace line and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
+        (7.2)."""
+        one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
+        line = trace.received(envelope, self._own_name, taken.id, one, taken.at)
+        return line + taken.above + taken.block + trace.separator(taken.header)
 
     def _is_slow_enough(self, client: Client) -> bool:
         if client.user and not self._of_user.admits(client.user):
@@ -262,30 +281,20 @@ class Reception:
             return Verdict(Kind.SUBJECT_TOO_LONG, detail)
         return None
 
-    def _address(
-        self,
-        envelope: Envelope,
-        message: StagedMessage,
-        found: Header,
-        message_id: str,
-        above: bytes,
-    ) -> Deposit:
-        """A copy for each recipient, with the lines that final delivery adds (RFC 5321 4.4), among
-        them `above`, over the trace line."""
-        at = trace.stamp(int(self._clock()))
+    def _address(self, envelope: Envelope, taken: _Taken) -> Deposit:
+        """A copy for each recipient, with the lines that final delivery adds (RFC 5321 4.4)."""
         sender = str(envelope.reverse_path)
-        from_line = trace.from_line(sender, at)
-        above = trace.return_path(sender) + above
-        block = message.header_block
-        if envelope.client.user:
-            block += submission.missing_fields(block, at, message_id, self._own_name)
-        block = trace.stamped(block, found, at)
+        from_line = trace.from_line(sender, taken.at)
+        above = trace.return_path(sender) + taken.above
+        block = trace.stamped(taken.block, taken.header, taken.at)
         return tuple(
             Delivery(
                 user,
                 from_line,
-                above + trace.received(envelope, self._own_name, message_id, recipient, at) + block,
-                message.body,
+                above
+                + trace.received(envelope, self._own_name, taken.id, recipient, taken.at)
+                + block,
+                taken.body,
             )
             for user, recipient in self._users(envelope.forward_paths).items()
         )

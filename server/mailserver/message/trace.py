@@ -90,12 +90,13 @@ def stored_stamp(at: Stamp) -> bytes:
     return f'Received: "{at.stored}"; {at.date_time}\n'.encode()
 
 
-def stamped(block: bytes, found: Header, at: Stamp) -> bytes:
-    """The header block with the stored stamp right behind the subject, or at its end.
+def separator(found: Header) -> bytes:
+    """What goes behind the header block: a message whose text begins where its header should gets
+    the empty line that it lacks, or the lines above would swallow its first words."""
+    return b"" if found.end or found.separated else b"\n"
 
-    A message whose text begins where its header should gets the empty line that it lacks, or the
-    lines above would swallow its first words.
-    """
+
+def stamped(block: bytes, found: Header, at: Stamp) -> bytes:
+    """The header block with the stored stamp right behind the subject, or at its end."""
     after = found.after_subject
-    empty_line = b"" if found.end or found.separated else b"\n"
-    return block[:after] + stored_stamp(at) + block[after:] + empty_line
+    return block[:after] + stored_stamp(at) + block[after:] + separator(found)
