@@ -11,6 +11,7 @@ from typing import TypeVar
 from mailapp import actions, exits
 from mailapp.actions import Account, Server
 from mailapp.compose import Draft
+from mailapp.explaining import explain
 from mailapp.link import UnknownCertificate
 from mailapp.mailbox import Mailbox
 from mailapp.manage_mail import ManageMail
@@ -19,11 +20,9 @@ from mailapp.outbox import Outbox
 from mailapp.outgoing import NotSent, Receipt
 from mailapp.pop3 import (
     BadArgument,
-    ConnectionLost,
     LoginRefused,
     MailboxInUse,
     Pop3Error,
-    ProtocolError,
     Refused,
 )
 from mailapp.render import counted, octets, visible_line
@@ -227,21 +226,6 @@ class LineMode:
             answer = self._terminal.read_line(f"{question} (y/n) ").strip().lower()
             if answer in {"y", "yes", "n", "no"}:
                 return answer[0] == "y"
-
-
-def explain(problem: Unreachable | Pop3Error) -> str:
-    """A problem as one line for the person."""
-    words = visible_line(str(problem))
-    match problem:
-        case MailboxInUse():
-            return "The mailbox is open in another session; try again in a moment."
-        case LoginRefused():
-            return f"Wrong user name or password (the server says: {words})."
-        case Refused():
-            return f"The server refuses for the moment: {words}"
-        case ConnectionLost() | ProtocolError() | BadArgument() | Unreachable():
-            return f"{words[:1].upper()}{words[1:]}."
-    return words
 
 
 def kept(mailbox: Mailbox) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mailapp import actions, answering, message_view
 from mailapp.actions import Server
 from mailapp.compose import FieldProblem
-from mailapp.line_mode import explain
+from mailapp.explaining import explain
 from mailapp.link import UnknownCertificate
 from mailapp.mailbox import Progress
 from mailapp.network import Unreachable, reason

@@ -7,7 +7,7 @@ from pathlib import Path
 from mailapp import actions, attaching, completing
 from mailapp.actions import Account, Server
 from mailapp.compose import Draft
-from mailapp.line_mode import explain
+from mailapp.explaining import explain
 from mailapp.mailbox import Progress
 from mailapp.network import Unreachable
 from mailapp.outbox import KeptDraft, Outbox
