@@ -4,10 +4,14 @@
     make fuzz ARGS="--inputs 10000000"            so many in all, shared out among the targets
     make fuzz ARGS="--target mbox --seconds 600"  one of them
     make fuzz ARGS="--repeat mbox:1:4711"         one input again: target, seed, number
-    make fuzz ARGS="--target proxy --coverage"    led by coverage: needs `pip install atheris`
+    make fuzz ARGS="--target proxy --coverage 600"  ten minutes of it led by coverage
 
-An input follows from target, seed and number alone. A fault prints them, and the octets, and ends
-the run with status 1. Too slow is a fault too: more than 10 ms of the processor for each KB.
+By chance first, then led by coverage where atheris is installed (requirements-fuzz.txt).
+
+An input follows from target, seed and number alone; one that atheris found is kept in .fuzz, and
+`--repeat TARGET:FILE` has it again. A fault prints them, and the octets, and ends
+the run with status 1. Too slow is a fault too: more than 10 ms of the processor for each KB, where
+hashing and deriving keys, slow on purpose, do not count.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from tests.fuzz import coverage
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
@@ -61,9 +67,9 @@ def made(target: Target, seed: int, number: int) -> bytes:
     return target.make(random.Random(seed << 40 | number))
 
 
-def allowed(target: Target, data: bytes) -> float:
+def allowed(data: bytes) -> float:
     """Seconds of the processor."""
-    return SECONDS_A_KILOBYTE * max(1.0, len(data) / 1024) + target.hashing
+    return SECONDS_A_KILOBYTE * max(1.0, len(data) / 1024)
 
 
 def run(name: str, seed: int, first: int, last: int, until: float, count: Count) -> int:
@@ -83,14 +89,12 @@ def batch(name: str, seed: int, first: int, last: int, count: Count) -> int:
         for number in range(first, last):
             data = made(target, seed, number)
             try:
-                seconds = timed(target, data)
+                seconds = target.timed(data)
             except Exception:  # noqa: BLE001 # any is a fault
                 raise Fault(name, seed, number, data, traceback.format_exc()) from None
-            if seconds > allowed(
-                target, data
-            ):  # perhaps it was the machine, or other work in between
-                seconds = min(seconds, *(timed(target, data) for _ in range(3)))
-                if seconds > allowed(target, data):
+            if seconds > allowed(data):  # perhaps it was the machine, or other work in between
+                seconds = min(seconds, *(target.timed(data) for _ in range(3)))
+                if seconds > allowed(data):
                     raise Fault(name, seed, number, data, f"{seconds:.3f} s of the processor")
             count.inputs += 1
             count.octets += len(data)
@@ -101,24 +105,20 @@ def batch(name: str, seed: int, first: int, last: int, count: Count) -> int:
     return last
 
 
-def timed(target: Target, data: bytes) -> float:
-    """Seconds of the processor."""
-    began = time.thread_time()
-    target.check(data)
-    return time.thread_time() - began
-
-
 def repeat(what: str) -> None:
-    """One input again, behind those that the same object got before it."""
-    name, seed, number = what.split(":")
+    """One input again, behind those that the same object got before it; or a file's, alone."""
+    name, _, which = what.partition(":")
     target = TARGETS[name]()
-    first = int(number) - int(number) % target.batch
-    for earlier in range(first, int(number)):
-        target.check(made(target, int(seed), earlier))
-    data = made(target, int(seed), int(number))
+    if Path(which).is_file():
+        data = Path(which).read_bytes()
+    else:
+        seed, number = map(int, which.split(":"))
+        for earlier in range(number - number % target.batch, number):
+            target.check(made(target, seed, earlier))
+        data = made(target, seed, number)
     print(f"{name}: {data!r}")
-    seconds = timed(target, data)
-    print(f"no fault; {seconds * 1000:.1f} ms, {allowed(target, data) * 1000:.1f} ms are allowed")
+    seconds = target.timed(data)
+    print(f"no fault; {seconds * 1000:.1f} ms, {allowed(data) * 1000:.1f} ms are allowed")
 
 
 def told(name: str, count: Count) -> str:
@@ -141,23 +141,35 @@ def rounds(
             yield name, round(inputs * SHARES[name] / sum(SHARES.values())), float("inf")
 
 
+def lead(names: list[str], seed: int, seconds: float) -> None:
+    """Each target, led by coverage. Raises Found."""
+    if not coverage.is_there():
+        print("not led by coverage: pip install -r requirements-fuzz.txt, where it can be")
+        return
+    for name in names:
+        inputs = coverage.led(name, seed, seconds)
+        print(f"{name:15} {inputs:>10} inputs, led by coverage", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz")
     parser.add_argument("--target", choices=TARGETS, action="append")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, help="in all; instead of --seconds")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
-    parser.add_argument("--repeat", metavar="TARGET:SEED:NUMBER")
-    parser.add_argument("--coverage", action="store_true", help="let atheris find the inputs")
+    parser.add_argument("--repeat", metavar="TARGET:SEED:NUMBER", help="or TARGET:FILE")
+    parser.add_argument(
+        "--coverage",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="for each target besides, led by coverage, where there is atheris; 0: none",
+    )
     chosen = parser.parse_args()
     if chosen.repeat:
         repeat(chosen.repeat)
         return 0
     names = chosen.target or list(TARGETS)
-    if chosen.coverage:
-        from tests.fuzz import coverage
-
-        coverage.run(names[0], chosen.seconds)
     gc.freeze()
     in_all = Count()
     try:
@@ -169,10 +181,12 @@ def main() -> int:
             in_all.octets += count.octets
             in_all.seconds += count.seconds
             in_all.slowest = max(in_all.slowest, count.slowest)
-    except Fault as fault:
+        print(told("all", in_all), f"  seed {chosen.seed}", flush=True)
+        if chosen.coverage:
+            lead(names, chosen.seed, chosen.coverage)
+    except (Fault, coverage.Found) as fault:
         print(fault)
         return 1
-    print(told("all", in_all), f"  seed {chosen.seed}")
     return 0
 
 

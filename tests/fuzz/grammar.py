@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.dialogs.machine import Machine
+from tests.dialogs.machine import Machine, in_thread
 
 from mailserver.smtp.service import Service
+from mailserver.threads import InThread
 
 USERS = {"alice": "wonderland", "bob": "builder"}
 
@@ -33,10 +34,10 @@ def memory_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def machine(service: Service | None = None) -> Iterator[Machine]:
+def machine(service: Service | None = None, hashing: InThread = in_thread) -> Iterator[Machine]:
     """A MailServer with two messages for alice."""
     with memory_folder() as folder:
-        made = Machine(folder, USERS, service=service)
+        made = Machine(folder, USERS, service=service, hashing=hashing)
         made.deliver("alice", b"Subject: one\r\n\r\n.\r\n..\r\ntext\r\n")
         made.deliver("alice", "Subject: zwölf\r\n".encode())
         try:

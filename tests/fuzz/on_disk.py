@@ -218,7 +218,7 @@ class Settings(Target):
         .read_bytes()
         .replace(b"#", b"")[-4000:],
         b'domains = ["a.example", "b.example"]\nmessage_limit = 1000\n[aliases]\nx = ["alice"]\n',
-        b"apop = true\nproxies = ['192.0.2.0/24']\nsubject_limit = 'off'\n",
+        b"apop = 'always'\nproxies = ['192.0.2.0/24']\nsubject_limit = 'off'\n",
     )
     words = (
         b"apop",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from tests.fuzz.inputs import composed, mutated
+
+T = TypeVar("T")
 
 
 class Target:
@@ -18,11 +22,32 @@ class Target:
     """What stands between words, usually."""
     batch = 2000
     """Inputs that one object gets."""
-    hashing = 0.0
-    """Seconds of the processor more than usual that an input may cost."""
 
     def __init__(self) -> None:
         self.stack = ExitStack()
+        self.apart = 0.0
+        """Seconds of the processor for what is no reading (`aside`)."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is done here is not the input's cost: hashing, which is slow on purpose, or making
+        what reads it."""
+        began = time.thread_time()
+        try:
+            yield
+        finally:
+            self.apart += time.thread_time() - began
+
+    async def hash_aside(self, call: Callable[[], T]) -> T:
+        """An `InThread` for hashing."""
+        with self.aside():
+            return call()
+
+    def timed(self, data: bytes) -> float:
+        """Check an input; the seconds of the processor that it cost."""
+        began, apart = time.thread_time(), self.apart
+        self.check(data)
+        return time.thread_time() - began - (self.apart - apart)
 
     def make(self, chance: random.Random) -> bytes:
         """An input."""

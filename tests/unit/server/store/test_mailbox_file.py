@@ -262,6 +262,17 @@ def test_an_index_with_numbers_that_no_file_has(store: FileStore, box: Box) -> N
     assert contents(store, "bob") == sent
 
 
+def test_an_index_announces_nothing_behind_the_end(store: FileStore, box: Box) -> None:
+    """Of the octets there, of which there are none, the digest is right."""
+    sent = [deliver(store, "bob")]
+    inode = box.file.stat().st_ino
+    behind = index.Entry(2**40, 2**13, 0, mbox.digest([]), 1, 0)
+    box.index.write_bytes(index.pack_header(inode, box.file.stat().st_size) + index.pack([behind]))
+    assert contents(store, "bob") == sent
+    sent.append(deliver(store, "bob"))
+    assert contents(store, "bob") == sent
+
+
 def test_the_index_was_removed_while_the_server_runs(store: FileStore, box: Box) -> None:
     sent = [deliver(store, "bob")]
     before = read(store, "bob")
