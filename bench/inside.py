@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.pop3load import UnexpectedReply
+from cryptography.hazmat.backends import openssl
+
+from bench.load import UnexpectedReply
 from bench.systems import RUN, Start, StartFailed
 from bench.workloads import WORKLOADS, Parameters, VoidRun, Workload
 
@@ -54,6 +57,10 @@ def machine() -> dict[str, Any]:
             "dovecot": _first_line("/usr/sbin/dovecot", "--version"),
             "python": platform.python_version(),
             "uvloop": version("uvloop"),
+            "openssl": {
+                "of the system": ssl.OPENSSL_VERSION,
+                "of ours": openssl.backend.openssl_version_text(),
+            },
         },
     }
 

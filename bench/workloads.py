@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from bench.load import Clients, Session
 from bench.mailbox import MailboxCounter, mailbox_of
-from bench.pop3load import Account, Clients
+from bench.pop3load import Account
 from bench.processes import Memory, MemoryWatch, cpu_seconds
+from bench.secure_systems import (
+    dovecot_argon2,
+    dovecot_scram,
+    dovecot_tls,
+    dovecot_tls_reused,
+    popserver_hashed,
+    popserver_tls,
+    postfix_tls,
+    smtpmail_tls,
+)
+from bench.smtpload import Visit
 from bench.systems import (
     PASSWORD,
     USERS,
@@ -124,10 +136,28 @@ def receive(server: Server, parameters: Parameters, *, keep_open: bool) -> Outco
     return Outcome(parameters.messages, seen - meter.start, meter, also)
 
 
-def look(server: Server, parameters: Parameters, *, clients: int) -> Outcome:
+def look(
+    server: Server, parameters: Parameters, *, clients: int, tls: str = "", scram: bool = False
+) -> Outcome:
     """Login, STAT, UIDL and QUIT; each client has a mailbox of its own."""
-    accounts = [Account(server.port, user, PASSWORD, MAILBOX_MESSAGES) for user in USERS[:clients]]
-    with Clients(accounts) as pool:
+    port, users = server.port_for(tls), USERS[:clients]
+    return _one_after_another(
+        server,
+        parameters,
+        [Account(port, user, PASSWORD, MAILBOX_MESSAGES, tls, scram) for user in users],
+    )
+
+
+def visit(server: Server, parameters: Parameters, *, tls: str, login: bool = False) -> Outcome:
+    """SMTP sessions without a message, four clients."""
+    visits = [Visit(server.port_for(tls), user, PASSWORD, tls, login) for user in USERS]
+    return _one_after_another(server, parameters, visits)
+
+
+def _one_after_another(
+    server: Server, parameters: Parameters, sessions: Sequence[Session]
+) -> Outcome:
+    with Clients(sessions) as pool:
         pool.run(WARM_SECONDS)
         with Meter(server) as meter:
             done = pool.run(parameters.seconds)
@@ -151,6 +181,8 @@ class Workload:
 
 _RECEIVERS = (smtpmail, postfix)
 _READERS = (popserver, dovecot, dovecot_reused)
+_SUBMISSIONS = (smtpmail_tls, postfix_tls)
+_TLS_READERS = (popserver_tls, dovecot_tls, dovecot_tls_reused)
 _TEN = mailbox_of(MAILBOX_MESSAGES)
 
 WORKLOADS = (
@@ -182,6 +214,59 @@ WORKLOADS = (
         "sessions",
         _READERS,
         partial(look, clients=4),
+        _TEN,
+    ),
+    Workload(
+        "smtp-starttls",
+        "EHLO, STARTTLS, EHLO, NOOP, QUIT, 4 clients",
+        "sessions",
+        _SUBMISSIONS,
+        partial(visit, tls="STARTTLS"),
+    ),
+    Workload(
+        "smtp-tls",
+        "TLS at once, EHLO, NOOP, QUIT, 4 clients",
+        "sessions",
+        _SUBMISSIONS,
+        partial(visit, tls="at once"),
+    ),
+    Workload(
+        "smtp-auth",
+        "TLS at once, EHLO, AUTH PLAIN, NOOP, QUIT, 4 clients",
+        "sessions",
+        _SUBMISSIONS,
+        partial(visit, tls="at once", login=True),
+    ),
+    Workload(
+        "pop3-stls",
+        "STLS, then as pop3-look-4",
+        "sessions",
+        _TLS_READERS,
+        partial(look, clients=4, tls="STLS"),
+        _TEN,
+    ),
+    Workload(
+        "pop3-tls",
+        "TLS at once, then as pop3-look-4",
+        "sessions",
+        _TLS_READERS,
+        partial(look, clients=4, tls="at once"),
+        _TEN,
+    ),
+    Workload(
+        "pop3-scram",
+        "TLS at once, login by SCRAM-SHA-256 with keys that are kept, 4 clients",
+        "sessions",
+        (popserver_hashed, dovecot_scram),
+        partial(look, clients=4, tls="at once", scram=True),
+        _TEN,
+    ),
+    Workload(
+        "pop3-argon2",
+        "TLS at once, USER and PASS of users with argon2id hashes, 4 clients",
+        "sessions",
+        (popserver_hashed, dovecot_argon2),
+        partial(look, clients=4, tls="at once"),
         _TEN,
     ),
 )
