@@ -128,7 +128,8 @@ def faults(programs: Desk) -> dict[Use, str]:
     """Of all uses. Those that are to protect the password meet servers that take none in clear."""
     in_clear = [use for use in USES if use.manner == "in_clear"]
     found = programs.run_all(in_clear)
-    programs.system.exec("bash", "-c", "echo 'clear_passwords = \"never\"' > mailserver.toml")
+    settings = 'clear_passwords = "never"\napop = "always"\n'
+    programs.system.exec("bash", "-c", f"echo '{settings}' > mailserver.toml")
     programs.system.restart()
     return found | programs.run_all([use for use in USES if use not in in_clear])
 
@@ -167,8 +168,11 @@ def test_mutt_and_python_open_the_file_on_the_volume(
     box = mailbox.mbox(shared_system.volume_copy("bob") / "mymailbox", create=False)
     assert [message["Subject"] for message in box] == subjects
     box.close()
-    open_it = f"docker exec -it {desk.container.id} mutt -n -F /dev/null -R -f /data/bob/mymailbox"
-    screen = pexpect.spawn(open_it, timeout=30, encoding="utf-8", dimensions=(24, 80))
+    # Docker gives the terminal its size a moment after the program's start; mutt may end for it
+    sized = 'until [ "$(stty size)" = "24 80" ]; do sleep 0.01; done'
+    mutt = f"{sized}; exec mutt -n -F /dev/null -R -f /data/bob/mymailbox"
+    open_it = ["exec", "-it", desk.container.id, "sh", "-c", mutt]
+    screen = pexpect.spawn("docker", open_it, timeout=30, encoding="utf-8", dimensions=(24, 80))
     for subject in subjects:
         screen.expect_exact(subject)
     screen.send("\n")

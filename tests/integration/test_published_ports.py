@@ -90,7 +90,7 @@ def test_mail_from_the_gateway_is_marked_with_its_address(
 
 def test_the_gateway_is_not_this_machine(mail_system: MailSystem) -> None:
     """Limits hold for it, and a password in clear is not taken where only this machine's is."""
-    settings = 'messages_per_minute = 2\nclear_passwords = "own"\nworkers = 1\n'
+    settings = 'messages_per_minute = 2\nclear_passwords = "own"\n'
     mail_system.exec("bash", "-c", f"echo '{settings}' > mailserver.toml")
     mail_system.restart()
     with mail_system.smtp() as client:

@@ -48,6 +48,7 @@ class Network:
                 f"mailserver-smtp-pop3:{TAG}",
                 environment={
                     "MAIL_DOMAIN": name,
+                    "MAILSERVER_RELAY_PRIVATE": "true",
                     "MAILSERVER_FIRST_RETRY": "1",
                     "MAILSERVER_LONGEST_RETRY": "2",
                 },

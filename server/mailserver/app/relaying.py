@@ -23,7 +23,7 @@ from mailserver.settings import Settings
 from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import load_keys
 from mailserver.trust.dkim_sign import Signing
-from mailserver.wire.peer import is_in
+from mailserver.wire.peer import is_in, is_public
 
 
 class Bell:
@@ -107,7 +107,9 @@ class Relaying:
         from mailserver.net.dns import Dns
 
         shuffle = secrets.SystemRandom().shuffle
-        return Router(Dns(self._chosen.trust.nameservers), self._is_own, shuffle, routes)
+        may_reach = (lambda address: True) if chosen.relay_private else is_public
+        resolver = Dns(self._chosen.trust.nameservers)
+        return Router(resolver, self._is_own, shuffle, routes, may_reach)
 
     def _is_own(self, host: str) -> bool:
         listening = self._chosen.listening

@@ -84,12 +84,15 @@ class Router:
         is_own: Callable[[str], bool],
         shuffle: Callable[[list[str]], None],
         routes: Mapping[str, StaticRoute] | None = None,
+        may_reach: Callable[[str], bool] = lambda address: True,
     ) -> None:
         """`is_own`: this host name, in lower case, or IP address is our own. `routes`: by domain in
-        ASCII and lower case, `*` for all the others."""
+        ASCII and lower case, `*` for all the others. `may_reach`: an IP address that senders or the
+        DNS have named may be connected to; a static route may lead anywhere."""
         self._resolver = resolver
         self._is_own = is_own
         self._shuffle = shuffle
+        self._may_reach = may_reach
         self._routes = dict(routes or {})
         self._static = {_key(route): route for route in self._routes.values()}
 
@@ -108,10 +111,13 @@ class Router:
             raise NoRoute(failed(Fate.TEMPORARY, "4.0", f"the route {destination[1:]} is gone"))
         literal = literal_address(destination)
         if literal is not None:
+            if not self._may_reach(str(literal)):
+                raise NoRoute(_private(destination, [str(literal)]))
             yield NextHost(destination, (str(literal),))
             return
         names = [static.host] if static else await self._exchangers(destination)
         found, trouble = False, None
+        private: list[str] = []
         for name in names[:HOSTS_LIMIT]:
             try:
                 addresses = await self._addresses(name)
@@ -122,10 +128,14 @@ class Router:
                 continue
             if not static:
                 addresses = tuple(one for one in addresses if not self._is_own(one))
+                private += [one for one in addresses if not self._may_reach(one)]
+                addresses = tuple(filter(self._may_reach, addresses))
             if addresses:
                 found = True
                 port, login = (static.port, static.login) if static else (SMTP_PORT, None)
                 yield NextHost(name, addresses, port, login)
+        if not found and private and trouble is None:
+            raise NoRoute(_private(destination, private))
         if not found:
             raise NoRoute(_no_address(destination, names, trouble))
 
@@ -183,3 +193,9 @@ def _no_address(destination: str, names: list[str], trouble: DnsTrouble | None) 
         return failed(Fate.PERMANENT, "1.2", f"there is no domain {destination}")
     hosts = ", ".join(names[:3])
     return failed(Fate.PERMANENT, "4.4", f"no mail server of {destination} has an address: {hosts}")
+
+
+def _private(destination: str, addresses: list[str]) -> Outcome:
+    text = f"mail for {destination} would go to a private address, {', '.join(addresses[:3])}: "
+    text += "the setting relay_private lets it, or a route"
+    return failed(Fate.PERMANENT, "4.4", text)

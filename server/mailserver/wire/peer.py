@@ -32,6 +32,12 @@ def is_near(peer: str) -> bool:
     return _is(peer, lambda address: address.is_loopback or address.is_private)
 
 
+@lru_cache(maxsize=10_000)
+def is_public(peer: str) -> bool:
+    """It is one on the Internet, and none of private networks, this machine or a link."""
+    return _is(peer, lambda address: address.is_global and not address.is_multicast)
+
+
 def is_in(peer: str, networks: tuple[_Network, ...]) -> bool:
     """It is in one of these networks."""
     return bool(networks) and _is(peer, lambda address: any(address in one for one in networks))

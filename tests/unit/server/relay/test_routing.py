@@ -13,6 +13,7 @@ from tests.unit.server.relay.dns_server import DnsServer
 from mailserver.message.outcome import Fate
 from mailserver.net.dns import Dns
 from mailserver.relay.routing import Login, NextHost, NoRoute, Router, StaticRoute
+from mailserver.wire.peer import is_public
 
 ZONE: dict[str, list[tuple[str, str]]] = {
     "b.test": [("MX", "20 mx2.b.test."), ("MX", "10 MX1.b.test.")],
@@ -31,6 +32,11 @@ ZONE: dict[str, list[tuple[str, str]]] = {
     "other-name.test": [("A", "192.0.2.99")],
     "dangling.test": [("MX", "10 gone.test."), ("MX", "20 nothing.test.")],
     "half.test": [("MX", "10 gone.test."), ("MX", "20 mx2.b.test.")],
+    "public.test": [("MX", "10 mx.public.test.")],
+    "mx.public.test": [("A", "10.0.0.7"), ("A", "9.9.9.9")],
+    "private.test": [("MX", "10 mx.private.test."), ("MX", "20 metadata.private.test.")],
+    "mx.private.test": [("A", "192.168.0.7"), ("AAAA", "fd00::7")],
+    "metadata.private.test": [("A", "169.254.169.254")],
     "broken.test": [("FAIL", "MX"), ("A", "192.0.2.4")],
     "brokenhost.test": [("MX", "10 nohost.test.")],
     "nohost.test": [("FAIL", "A"), ("FAIL", "AAAA")],
@@ -112,6 +118,32 @@ def test_no_route(server: DnsServer, domain: str, fate: Fate, status: str) -> No
     with pytest.raises(NoRoute) as caught:
         hosts_of(router(server), domain)
     assert (caught.value.outcome.fate, caught.value.outcome.status) == (fate, status)
+
+
+def test_addresses_that_may_not_be_reached(server: DnsServer) -> None:
+    """What senders and the DNS name; not what the settings do."""
+    routes = {"routed.test": StaticRoute("10.0.0.9")}
+    resolver = Dns(("127.0.0.1",), server.port)
+    careful = Router(resolver, is_own, lambda names: None, routes, is_public)
+    assert hosts_of(careful, "public.test") == [NextHost("mx.public.test", ("9.9.9.9",))]
+    assert hosts_of(careful, "[8.8.4.4]") == [NextHost("[8.8.4.4]", ("8.8.4.4",))]
+    assert hosts_of(careful, "routed.test") == [NextHost("10.0.0.9", ("10.0.0.9",))]
+    for domain in ("private.test", "[10.0.0.5]", "[127.0.0.1]", "[IPv6:::1]", "[IPv6:fe80::1]"):
+        with pytest.raises(NoRoute, match=r"private address, .*relay_private") as caught:
+            hosts_of(careful, domain)
+        assert caught.value.outcome.status == "5.4.4"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("10.1.2.3", "172.17.0.1", "192.168.1.1", "127.0.0.2", "169.254.169.254", "0.0.0.0"),
+        *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fd00::1"),
+        *("::ffff:10.0.0.1", "::ffff:127.0.0.1", "ff02::1"),
+    ],
+)
+def test_what_is_not_public(address: str) -> None:
+    assert not is_public(address)
 
 
 def test_equal_hosts_come_in_any_order(server: DnsServer) -> None:
