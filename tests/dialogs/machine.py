@@ -15,10 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from mailserver import settings
+from mailserver import settings as settings_module
 from mailserver.accounts.users_file import UsersFile
+from mailserver.app.serving import counts_of
 from mailserver.app.smtp import policy
-from mailserver.delivery.accept import Policy, Reception
+from mailserver.delivery.accept import Reception
 from mailserver.message.verdict import Verdict
 from mailserver.net import pop3_driver, smtp_driver
 from mailserver.net.memory_stream import MemoryStream
@@ -26,10 +27,11 @@ from mailserver.net.pop3_driver import Pop3Driver
 from mailserver.net.smtp_access import Access
 from mailserver.net.smtp_driver import SmtpDriver
 from mailserver.net.tls import Encryption, ServerTls
-from mailserver.settings import toml_file
+from mailserver.settings import Settings, toml_file
 from mailserver.smtp.service import Service
 from mailserver.store.base import Delivery, Deposit
 from mailserver.store.files import FileStore
+from mailserver.threads import InThread
 
 NOW = 1795442709  # Mon, 23 Nov 2026 14:05:09 +0000
 ID = "3f2a9c"
@@ -55,12 +57,12 @@ def run(driver: Coroutine[Any, Any, None]) -> None:
 
 
 @cache
-def policy_of(domain: str, lines: tuple[str, ...]) -> Policy:
+def settings_of(domain: str, lines: tuple[str, ...]) -> Settings:
     """What smtpmail makes of these lines of mailserver.toml."""
     with TemporaryDirectory() as data:
         Path(data, toml_file.NAME).write_text("\n".join(lines))
         arguments = ["25", "--data", data, "--domain", domain]
-        return policy(settings.read("smtpmail", "", arguments, {}))
+        return settings_module.read("smtpmail", "", arguments, {})
 
 
 class Machine:
@@ -80,6 +82,7 @@ class Machine:
         login_delay: int = 0,
         tls: ServerTls | None = None,
         encrypted: bool = False,
+        hashing: InThread = in_thread,
     ) -> None:
         data.mkdir(exist_ok=True)
         users_file = data / "users.txt"
@@ -92,13 +95,19 @@ class Machine:
         self.login_delay = login_delay
         self.tls = tls
         self.now = NOW
-        self.users = UsersFile(data, in_thread)
+        self.users = UsersFile(data, hashing)
         self.access = Access(self.users, lambda: NONCE, lambda peer: clear_passwords, tls)
         self.encrypted = encrypted
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
-        policy = replace(policy_of(domain, settings), subject_limit=subject_limit)
+        chosen = settings_of(domain, settings)
         self.reception = Reception(
-            policy, self.users, self.store, append or self._append, lambda: NOW, lambda: ID
+            replace(policy(chosen), subject_limit=subject_limit),
+            self.users,
+            self.store,
+            append or self._append,
+            lambda: NOW,
+            lambda: ID,
+            counts=counts_of(chosen, 1, lambda: NOW),
         )
 
     async def _append(self, deposit: Deposit) -> Verdict:

@@ -205,6 +205,30 @@ def test_ten_thousand_recipients(mail: Mail) -> None:
     assert len(mail.messages(user)) == 1
 
 
+def test_the_recipients_of_all_messages_have_a_bound(tmp_path: Path) -> None:
+    """Whoever holds many takes nobody's ten; they are free when the message is stored, is given up,
+    or its connection ends."""
+    mail = Mail(tmp_path, "--recipients-at-once", "30", "--workers", "1")
+    rcpt = b"RCPT TO:<first+%s@mailserver>" % (b"x" * 50)
+
+    def accepted(raw: Raw) -> int:
+        raw.ask(b"MAIL FROM:<>")
+        return [raw.ask(rcpt)[:3] for _ in range(40)].count(b"250")
+
+    with mail.raw_smtp(b"HELO c") as one, mail.raw_smtp(b"HELO c") as other:
+        assert accepted(one) == 30
+        assert accepted(other) == 10
+        assert other.ask(b"RSET").startswith(b"250 ")
+        assert one.ask(b"DATA").startswith(b"354 ")
+        assert one.ask(b"Subject: x\r\n.").startswith(b"250 ")
+        assert accepted(other) == 30
+        assert accepted(one) == 10
+    with mail.raw_smtp(b"HELO c") as again:
+        while accepted(again) < 30:  # until the server has seen the end of the two
+            again.ask(b"RSET")
+    mail.stop()
+
+
 def test_a_message_over_the_size_limit(mail: Mail) -> None:
     user = mail.new_user()
     with mail.raw_smtp(b"EHLO c") as smtp:

@@ -216,6 +216,23 @@ def test_too_many_connections_are_told_so(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("apop", "clear_passwords", "offered"),
+    [
+        ("where-clear", "own", True),
+        ("where-clear", "never", False),
+        ("always", "never", True),
+        ("never", "always", False),
+    ],
+)
+def test_where_apop_is_offered(apop: str, clear_passwords: str, offered: bool, data: Path) -> None:
+    server = Server("popserver", data, "--apop", apop, "--clear-passwords", clear_passwords)
+    with Raw(server.port) as raw:
+        assert (b"<" in raw.line()) is offered
+        assert raw.ask(b"APOP alice " + b"0" * 32).startswith(b"-ERR [AUTH]") is offered
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
     ("command", "option", "greeting"),
     [
         ("smtpmail", "--submissions-port", b"220 mailserver Service Ready\r\n"),

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,48 @@ def test_guesses_are_counted_together(mail: Mail) -> None:
     assert [answer in looked_at for answer in answers] == [True] * 10 + [False] * 14
     with mail.raw_smtp(b"EHLO client") as raw:
         assert raw.ask(b"AUTH PLAIN " + right).startswith(b"454 ")
+
+
+def from_elsewhere(server: Server, address: str) -> tuple[Raw, bytes]:
+    """A connection of a client behind a proxy, and how it is greeted."""
+    raw = Raw(server.port)
+    raw.say(f"PROXY TCP4 {address} 198.51.100.1 56324 25\r\n".encode())
+    return raw, raw.line()
+
+
+def test_connections_of_an_address_are_counted_together(tmp_path: Path) -> None:
+    (tmp_path / "users.txt").write_text("first secret\n")
+    options = ("--workers", str(WORKERS), "--proxy", "127.0.0.1", "--connections-per-address", "7")
+    server = Server("smtpmail", tmp_path, *options, "--connections-per-minute", "40")
+    hurried = b"421 Too many new connections from your address; try again in a minute"
+    with ExitStack() as inside:
+        answers = []
+        while hurried not in answers:
+            raw, answer = from_elsewhere(server, "192.0.2.1")
+            inside.callback(raw.close)
+            answers.append(answer)
+        assert answers[:7] == [b"220 mailserver Service Ready"] * 7
+        crowded = {b"421 Too many connections from your address; try again later"}
+        assert set(answers[7:-1]) == crowded
+        assert 40 < len(answers) < 60  # time empties the bucket meanwhile
+        raw, answer = from_elsewhere(server, "192.0.2.2")
+        inside.callback(raw.close)
+        assert answer == b"220 mailserver Service Ready"
+    server.stop()
+
+
+def test_messages_of_an_address_are_counted_together(tmp_path: Path) -> None:
+    (tmp_path / "users.txt").write_text("first secret\n")
+    options = ("--workers", str(WORKERS), "--proxy", "127.0.0.1")
+    server = Server("smtpmail", tmp_path, *options, "--messages-per-minute", "8")
+    answers = []
+    for _ in range(24):
+        with from_elsewhere(server, "192.0.2.1")[0] as raw:
+            raw.ask(b"EHLO client")
+            answers.append(raw.ask(b"MAIL FROM:<a@example.org>")[:3])
+    assert answers.count(b"250") in (8, 9)  # time empties the bucket while this goes on
+    assert answers[:8] == [b"250"] * 8
+    server.stop()
 
 
 def test_the_port_is_not_shared_with_another_server(mail: Mail, tmp_path: Path) -> None:

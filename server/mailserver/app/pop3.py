@@ -12,6 +12,13 @@ from mailserver.net.listener import Refusals, Serve
 from mailserver.pop3 import replies
 from mailserver.settings import Settings
 
+_APOP: dict[str, Callable[[bool], bool]] = {
+    "where-clear": lambda clear: clear,
+    "always": lambda clear: True,
+    "never": lambda clear: False,
+}
+"""Whether APOP is offered, by the words of the setting, given whether a password may be sent."""
+
 
 def main() -> int:
     """Run the POP3 server until SIGTERM."""
@@ -24,6 +31,7 @@ class Pop3:
     refusals = Refusals(
         replies.err(replies.TOO_MANY_CONNECTIONS),
         replies.err(replies.TOO_MANY_FROM_YOU),
+        replies.err(replies.TOO_OFTEN_FROM_YOU),
     )
 
     def ports(self, chosen: Settings) -> list[Port]:
@@ -41,7 +49,7 @@ class Pop3:
             clock=time.time,
             clear_passwords=CLEAR_PASSWORDS[chosen.clear_passwords],
             tls=parts.tls,
-            apop=chosen.apop,
+            apop=_APOP[chosen.apop],
             login_delay=chosen.login_delay,
             command_limit=parts.chosen.limits.command_limit,
         )

@@ -21,6 +21,7 @@ import uvloop
 from mailserver import durable, settings, workers
 from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
+from mailserver.counts import Counts, Presence, Rate
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, Serve, bind
 from mailserver.net.proxies import Proxies
@@ -62,6 +63,8 @@ class Parts:
     threads: Threads
     number: int
     """Of the process, from 0."""
+    counts: Counts
+    """Of all processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,13 @@ class Server(Protocol):
 def _listeners(parts: Parts, server: Server, ports: list[Port]) -> list[Listener]:
     """One a port, in their order."""
     chosen = parts.chosen
-    door = Door(chosen.limits.connections, chosen.limits.connections_per_address)
+    door = Door(
+        chosen.limits.connections,
+        chosen.limits.connections_per_address,
+        from_one=parts.counts.connections,
+        rate=parts.counts.new_connections,
+        worker=parts.number,
+    )
     proxies = Proxies(chosen.access.proxies)
     serve = server.serve(parts)
     seconds = chosen.times.session_timeout
@@ -134,9 +143,11 @@ def run(command: str, what: str, server: Server) -> int:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
+    counts = counts_of(chosen, len(bound[0]), time.monotonic)
+
     def work(number: int, waited_for: int | None) -> int:
         listeners = lambda: _listeners(  # noqa: E731
-            Parts(chosen, users, store, tls, Threads("disk", 8), number), server, ports
+            Parts(chosen, users, store, tls, Threads("disk", 8), number, counts), server, ports
         )
         sockets = [of_workers[number] for of_workers in bound]
         uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout, server))
@@ -235,6 +246,21 @@ def _share(chosen: Settings) -> Settings:
     limits = chosen.limits
     connections = min(-(-limits.connections // _workers(chosen)), most // 2)
     return replace(chosen, limits=replace(limits, connections=connections))
+
+
+def counts_of(chosen: Settings, workers: int, clock: Callable[[], float]) -> Counts:
+    """What the workers will count together; to be made before they are."""
+    limits = chosen.limits
+
+    def rate(a_minute: int | None) -> Rate | None:
+        return Rate(a_minute, clock) if a_minute else None
+
+    return Counts(
+        Presence(workers),
+        rate(limits.connections_per_minute),
+        rate(limits.messages_per_minute),
+        rate(limits.messages_per_user),
+    )
 
 
 def _workers(chosen: Settings) -> int:

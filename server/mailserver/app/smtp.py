@@ -34,6 +34,7 @@ class Smtp:
     refusals = Refusals(
         replies.TOO_MANY_CONNECTIONS.encode(extended=False),
         replies.TOO_MANY_FROM_YOU.encode(extended=False),
+        replies.TOO_OFTEN_FROM_YOU.encode(extended=False),
     )
 
     def ports(self, chosen: Settings) -> list[Port]:
@@ -59,6 +60,7 @@ class Smtp:
             new_id,
             trust(chosen),
             relaying.outbox,
+            parts.counts,
         )
         if parts.number == 0:
             relaying.start(reception)
@@ -136,13 +138,11 @@ def policy(chosen: Settings) -> Policy:
         chosen.listening.own_addresses,
     )
     quota = Usage(delivery.quota_octets or 0, delivery.quota_messages or 0)
-    limits = chosen.limits
     return Policy(
         addresses,
-        limits.subject_limit,
+        chosen.limits.subject_limit,
         quota,
-        limits.messages_per_minute,
-        limits.messages_per_user,
+        chosen.limits.recipients_at_once,
         chosen.relaying.users_relay,
         chosen.relaying.relay_from,
     )

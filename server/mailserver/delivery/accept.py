@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from mailserver.accounts.base import Accounts
+from mailserver.counts import Counts
 from mailserver.delivery import receipts
 from mailserver.delivery.addressing import AddressBook, Addresses, Network
 from mailserver.delivery.outbox import Held, Outbox
-from mailserver.delivery.throttle import Throttle
 from mailserver.durable import is_full
 from mailserver.message import header, submission, trace
 from mailserver.message.envelope import (
@@ -42,16 +42,16 @@ class Policy:
     """Characters, after decoding; None: any."""
     quota: Usage = NO_QUOTA
     """How full a mailbox may become; 0: as it likes."""
-    messages_a_minute: int | None = None
-    """From one address, programs on this machine apart; None: any number."""
-    messages_of_user: int | None = None
-    """In a minute, from one who has logged in; None: any number."""
+    recipients_at_once: int = 50_000
+    """Of all messages on their way in, `FEW_RECIPIENTS` of each apart."""
     users_relay: bool = True
     """One who has logged in may send to other servers."""
     relay_from: tuple[Network, ...] = ()
     """Whose clients may, without a login."""
 
 
+FEW_RECIPIENTS = 10
+"""That each message may have, however many other messages have."""
 HOPS_LIMIT = 100
 """Received fields; more are a loop (RFC 5321 6.3)."""
 
@@ -90,21 +90,23 @@ class Reception:
         new_id: Callable[[], str],
         trust: Trust | None = None,
         outbox: Outbox | None = None,
+        counts: Counts | None = None,
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before; `trust`
         judges mail of those who have not logged in; `outbox`: for other servers' mail; None: there
-        is no way out."""
+        is no way out. `counts`: of messages; None: there may be any number."""
         self._outbox = outbox
         self._policy = policy
         self._own_name = policy.addresses.domains[0]
-        self._of_address = Throttle(policy.messages_a_minute, clock)
-        self._of_user = Throttle(policy.messages_of_user, clock)
+        self._of_address = counts.messages_of_address if counts else None
+        self._of_user = counts.messages_of_user if counts else None
         self._book = AddressBook(policy.addresses, accounts)
         self._store = store
         self._append = append
         self._clock = clock
         self._new_id = new_id
         self._trust = trust
+        self._waiting = 0  # recipients of all messages on their way in
 
     def sender(self, envelope: Envelope) -> Verdict:
         """May this transaction begin?"""
@@ -130,6 +132,16 @@ class Reception:
         if any(self._is_full(user, octets) for user in users):
             return Verdict(Kind.MAILBOX_FULL)
         return ACCEPTED
+
+    def has_place(self, recipients: int, counted: int) -> bool:
+        """A message with so many recipients, of which so many are counted, may have one more: each
+        is some 800 octets of memory. All of them are counted now, until `let_go`."""
+        self._waiting += recipients - counted
+        return recipients < FEW_RECIPIENTS or self._waiting < self._policy.recipients_at_once
+
+    def let_go(self, counted: int) -> None:
+        """So many recipients wait no more."""
+        self._waiting -= counted
 
     def stage(self) -> Staging:
         """A place for the content; raises OSError."""
@@ -253,9 +265,11 @@ class Reception:
         return line + taken.above + taken.block + trace.separator(taken.header)
 
     def _is_slow_enough(self, client: Client) -> bool:
-        if client.user and not self._of_user.admits(client.user):
+        if client.user and self._of_user and not self._of_user.admits(client.user):
             return False
-        return is_own(client.address) or self._of_address.admits(network_of(client.address))
+        if self._of_address is None or is_own(client.address):
+            return True
+        return self._of_address.admits(network_of(client.address))
 
     def _may_send_as(self, user: str, mailbox: Mailbox | None) -> bool:
         """Users send as themselves (RFC 6409 6.1), from any of their addresses; who is no user may

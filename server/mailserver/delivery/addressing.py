@@ -74,6 +74,9 @@ class AddressBook:
 
     def _named(self, name: str) -> tuple[str, ...]:
         """The users behind the name of a user or an alias."""
+        if name not in self._addresses.aliases:
+            user = self._accounts.find(name)
+            return () if user is None else (user,)
         users: dict[str, None] = {}
         seen = set[str]()
         waiting = [name]

@@ -129,7 +129,7 @@ def header_of(beginning: bytes) -> bytes:
 
 
 def _original_kind(*, whole: bool, utf8: bool) -> str:
-    if utf8:  # RFC 6533 6
+    if utf8:  # RFC 6533 4.2, 4.3
         return "message/global" if whole else "message/global-headers"
     return "message/rfc822" if whole else "text/rfc822-headers"
 

@@ -35,6 +35,8 @@ class Refusals:
     """There are too many connections."""
     crowded: bytes = b""
     """There are too many from this address."""
+    hurried: bytes = b""
+    """Too many came from this address in a minute."""
 
 
 class Listener:
@@ -89,9 +91,10 @@ class Listener:
             self._sweeper.cancel()
 
     def _connected(self, stream: SocketStream) -> None:
+        loop = asyncio.get_running_loop()
         if self._session_seconds is not None:
-            stream.ends_at = asyncio.get_running_loop().time() + self._session_seconds
-        task = asyncio.ensure_future(self._run(stream, entered=self._door.enter()))
+            stream.ends_at = loop.time() + self._session_seconds
+        task = loop.create_task(self._run(stream, entered=self._door.enter()))
         self._connections[task] = stream
         task.add_done_callback(self._ended)
 
@@ -117,6 +120,10 @@ class Listener:
         if self._proxies.include(stream.peer):
             await self._proxies.introduce(stream)
         peer = stream.peer
+        if not self._door.is_slow_enough(peer):
+            log.info("too many new connections from %s", peer)
+            self._refuse(stream, self._refusals.hurried)
+            return
         if not self._door.enter_from(peer):
             log.info("too many connections from %s", peer)
             self._refuse(stream, self._refusals.crowded)

@@ -56,7 +56,8 @@ class Access:
     """A client at this IP address may send a password without TLS."""
     tls: ServerTls | None = None
     """For STLS."""
-    apop: bool = True
+    apop: Callable[[bool], bool] = bool
+    """It is offered, given whether a password may be sent as it is."""
     login_delay: int = 0
     """Seconds from one login of a user to his next."""
     command_limit: int = 20_000
@@ -89,18 +90,25 @@ class Pop3Driver:
         self._maildrop: Maildrop | None = None  # set, and locked, from login to the end
         self._authentication: Authentication | None = None  # the AUTH that goes on
         self._line_pace = LinePace(access.clock)
-        self._timestamp = f"<{access.nonce()}@{domain}>" if access.apop else ""
+        # who listens can try passwords on its MD5, and who answers can shorten that (CVE-2007-1558)
+        apop = access.apop(self._clear_passwords)
+        self._timestamp = f"<{access.nonce()}@{domain}>" if apop else ""
         self._session = Pop3Session(domain, self._offer())
+
+    @property
+    def _clear_passwords(self) -> bool:
+        """A password may be sent on the connection as it is now."""
+        inside_tls = self._stream.encryption is not None
+        return inside_tls or self._access.clear_passwords(self._stream.peer)
 
     def _offer(self) -> Offer:
         """What may be used on the connection as it is now."""
-        encryption = self._stream.encryption
-        clear = encryption is not None or self._access.clear_passwords(self._stream.peer)
+        clear = self._clear_passwords
         return Offer(
             mechanisms=sasl.offered(clear=clear, bindings=bindings(self._stream)),
             clear_passwords=clear,
             timestamp=self._timestamp,
-            stls=self._access.tls is not None and encryption is None,
+            stls=self._access.tls is not None and self._stream.encryption is None,
             login_delay=self._access.login_delay,
             commands=self._access.command_limit,
         )

@@ -114,6 +114,7 @@ class SmtpDriver:
         self._timeouts = timeouts
         self._reception = reception
         self._in_thread = in_thread
+        self._recipients = 0  # counted by `_reception`
         self._staging: Staging | None = None  # set while content comes in
         self._timeout = timeouts.first_command
         self._clock = clock
@@ -228,17 +229,24 @@ class SmtpDriver:
         """To what is decided at once."""
         match event:
             case MailFrom(envelope):
+                self._let_go()
                 return _reply_to(self._reception.sender(envelope), replies.SENDER_OK)
             case RcptTo(recipient):
-                declared = self._session.transaction().parameters.octets or 0
-                client = self._session.client
-                verdict = self._reception.recipient(recipient.forward_path, declared, client)
-                return _reply_to(verdict, replies.RECIPIENT_OK)
+                return self._recipient(recipient.forward_path, self._session.transaction())
             case MessageStart():
                 return self._stage()
             case Verify(mailbox):
                 verdict = self._reception.recipient(ForwardPath(mailbox))
                 return _reply_to(verdict, replies.verified(str(mailbox)))
+
+    def _recipient(self, forward_path: ForwardPath, envelope: Envelope) -> Reply:
+        """May this one be added?"""
+        counted, self._recipients = self._recipients, len(envelope.recipients)
+        if not self._reception.has_place(self._recipients, counted):
+            return replies.TOO_MANY_RECIPIENTS
+        declared = envelope.parameters.octets or 0
+        verdict = self._reception.recipient(forward_path, declared, self._session.client)
+        return _reply_to(verdict, replies.RECIPIENT_OK)
 
     async def _start_tls(self) -> None:
         """RFC 3207 4.2: what was known of the client before is forgotten."""
@@ -315,6 +323,7 @@ class SmtpDriver:
             verdict, message_id = await self._reception.accept(envelope, staging.finish())
         finally:
             staging.discard()
+            self._let_go()
         log.info(
             "message %s from=<%s> to=%d recipients client=%s %s",
             message_id,
@@ -325,7 +334,12 @@ class SmtpDriver:
         )
         return _reply_to(verdict, replies.message_ok(message_id))
 
+    def _let_go(self) -> None:
+        self._reception.let_go(self._recipients)
+        self._recipients = 0
+
     def _forget(self) -> None:
+        self._let_go()
         self._pace = None
         if self._staging is not None:
             self._staging.discard()

@@ -43,6 +43,7 @@ UNUSABLE = "[SYS/PERM] the maildrop cannot be opened; its owner was told why"
 TRY_LATER = "[SYS/TEMP] local error; try again later"
 UPDATE_FAILED = "[SYS/TEMP] the maildrop could not be updated; nothing was deleted"
 TOO_MANY_FROM_YOU = "[SYS/TEMP] too many connections from your address; try again later"
+TOO_OFTEN_FROM_YOU = "[SYS/TEMP] too many new connections from your address; try again in a minute"
 TOO_MANY_CONNECTIONS = "[SYS/TEMP] too many connections; try again later"
 
 

@@ -102,10 +102,12 @@ class Access:
         "only those on this machine, nobody, anybody. The others are told to begin TLS, or to use "
         "SCRAM.",
     )
-    apop: bool = setting(
-        kinds.FLAG,
-        True,
-        "Whether POP3 offers APOP, for users whose password is kept in clear.",
+    apop: str = setting(
+        kinds.choice("where-clear", "always", "never"),
+        "where-clear",
+        "Where POP3 offers APOP, for users whose password is kept in clear: where a password may "
+        "be sent as it is (`clear_passwords`), everywhere, or nowhere. Who listens can try "
+        "passwords on it.",
         POP3,
     )
     login_delay: int = setting(
@@ -228,6 +230,14 @@ class Relaying:
         "container everybody can look like its gateway: never name that.",
         SMTP,
     )
+    relay_private: bool = setting(
+        kinds.FLAG,
+        False,
+        "Whether mail goes to private addresses and this machine's own when senders or the DNS "
+        "name them, as in a lab; otherwise it goes back with 5.4.4, for a user could make this "
+        "server connect to machines that nobody outside reaches. A route may lead anywhere.",
+        SMTP,
+    )
     routes: kinds.Routes = setting(
         kinds.ROUTES,
         {},
@@ -315,20 +325,28 @@ class Limits:
     connections_per_address: int | None = setting(
         kinds.limit(1_000_000),
         50,
-        "Connections at once from one address, of IPv6 from one /64, to one worker; those over it "
-        "are told 421 or -ERR and closed. Programs on this machine may have any number.",
+        "Connections at once from one address, of IPv6 from one /64, to all workers of a server; "
+        "those over it are told 421 or -ERR and closed. Programs on this machine may have any "
+        "number.",
+    )
+    connections_per_minute: int | None = setting(
+        kinds.limit(1_000_000),
+        600,
+        "New connections in a minute from one address, of IPv6 from one /64, to all workers of a "
+        "server; those over it are told 421 or -ERR and closed. Programs on this machine may have "
+        "any number. Behind a published port of a container all clients can look like one.",
     )
     messages_per_minute: int | None = setting(
         kinds.limit(1_000_000),
         3000,
-        "Messages in a minute from one address, of IPv6 from one /64, to one worker; over it MAIL "
+        "Messages in a minute from one address, of IPv6 from one /64, to all workers; over it MAIL "
         "gets 450. Programs on this machine may send any number.",
         SMTP,
     )
     messages_per_user: int | None = setting(
         kinds.limit(1_000_000),
         600,
-        "Messages in a minute from one user who has logged in, to one worker; over it MAIL gets "
+        "Messages in a minute from one user who has logged in, to all workers; over it MAIL gets "
         "450.",
         SMTP,
     )
@@ -361,6 +379,13 @@ class Limits:
         kinds.whole(100, 1_000_000),
         1000,
         "Recipients of a message; those over it get 452, the others stay.",
+        SMTP,
+    )
+    recipients_at_once: int = setting(
+        kinds.whole(10, 10**9),
+        50_000,
+        "Recipients of all messages on their way into one worker, which take some 800 octets of "
+        "memory each; beyond it a message gets 10, and the others 452.",
         SMTP,
     )
     command_limit: int = setting(

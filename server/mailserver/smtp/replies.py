@@ -106,6 +106,9 @@ SHUTTING_DOWN = Reply(421, "4.3.2", "Service is stopping; closing transmission c
 ENDLESS_LINE = Reply(421, "4.7.0", "The line does not end; closing transmission channel")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing transmission channel")
 TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "Too many connections from your address; try again later")
+TOO_OFTEN_FROM_YOU = Reply(
+    421, "4.7.0", "Too many new connections from your address; try again in a minute"
+)
 TOO_MANY_A_MINUTE = Reply(450, "4.7.0", "Too many messages in a minute; try again later")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands; closing transmission channel")
 TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections; try again later")

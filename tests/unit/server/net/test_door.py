@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailserver.counts import Presence, Rate
 from mailserver.net.door import Door
 
 
@@ -38,9 +39,22 @@ def test_from_one_address(first: str, second: str, same: bool) -> None:
     assert door.enter_from(first)
 
 
-def test_only_those_inside_take_memory() -> None:
-    door = Door(10, 2)
-    for number in range(1000):
-        assert door.enter_from(f"192.0.2.{number}")
-        door.leave_from(f"192.0.2.{number}")
-    assert door._from == {}
+def test_from_one_address_to_two_workers() -> None:
+    inside = Presence(2)
+    one, other = (Door(10, 3, from_one=inside, worker=number) for number in range(2))
+    doors = (one, other, one, other, one)
+    assert [door.enter_from("192.0.2.1") for door in doors] == [True, True, True, False, False]
+    assert other.enter_from("192.0.2.2")
+    one.leave_from("192.0.2.1")
+    assert other.enter_from("192.0.2.1")
+    assert not one.enter_from("192.0.2.1")
+
+
+def test_new_ones_in_a_minute() -> None:
+    rate = Rate(2, lambda: 1000.0)
+    one, other = Door(10, rate=rate), Door(10, rate=rate)
+    assert one.is_slow_enough("2001:db8::1")
+    assert other.is_slow_enough("2001:db8::2")
+    assert not one.is_slow_enough("2001:db8::3")
+    assert one.is_slow_enough("2001:db8:0:1::3")
+    assert all(one.is_slow_enough("127.0.0.1") for _ in range(10))

@@ -123,7 +123,7 @@ def test_the_user_named_in_the_clear_is_forgotten(tmp_path: Path) -> None:
 def test_what_was_sent_ahead_of_tls_ends_the_connection(machine: Machine) -> None:
     stream = machine.pop3([b"STLS\r\n" + LOGIN, LOGIN])
     assert stream.sent.endswith(
-        b">\r\n-ERR nothing may come behind STLS before TLS begins; closing\r\n"
+        b" ready\r\n-ERR nothing may come behind STLS before TLS begins; closing\r\n"
     )
     assert stream.encryption is None
 
