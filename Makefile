@@ -4,7 +4,8 @@
 #   make test    every test that needs no Docker engine
 #   make e2e     the two-machine tests (prepares Docker where it is missing, for which it needs root)
 #   make torture power cuts and kills by the thousand (needs root); make repro SEED=… repeats one
-#   make fuzz    inputs by the million to all that reads octets; ARGS="--repeat …" repeats one
+#   make fuzz    inputs by the million to all that reads octets, by chance and led by coverage;
+#                ARGS="--repeat …" repeats one
 #   make check   lint, types and test
 #   make bench   speed, ours and others'
 #
@@ -38,7 +39,7 @@ $(READY): requirements-dev.txt server/pyproject.toml client/pyproject.toml
 	  { echo "make: Python's venv is missing:  sudo apt-get install python3-venv" >&2; exit 1; }
 	@echo "setting up $(VENV) (a minute, the first time)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e server -e client
 	@touch $@
 
@@ -71,7 +72,10 @@ e2e: setup
 	MAIL_TAG=e2e docker compose --profile client --progress quiet build
 	$(BIN)/python -m pytest tests/integration $(ARGS)
 
+# Led by coverage too where atheris has a wheel; without it the inputs are by chance alone.
 fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check \
+	  --no-deps --only-binary :all: --require-hashes -r requirements-fuzz.txt 2>/dev/null || true
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 torture: setup
