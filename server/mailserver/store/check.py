@@ -12,7 +12,7 @@ import mmap
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,8 +22,7 @@ from mailserver.store import mbox
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import LOST_AND_FOUND, keep_aside
 from mailserver.store.index import Index
-from mailserver.store.locks import FileLock
-from mailserver.store.mailbox_file import INDEX, WRITE_LOCK
+from mailserver.store.mailbox_file import INDEX, MailboxFile
 from mailserver.store.pieces import MAILBOX, open_mailbox, read_chunks, read_index
 
 LOCK_SECONDS = 10.0
@@ -176,21 +175,21 @@ def _check_one(data: int, user: str, now: float, *, repair: bool) -> Report:
 @contextmanager
 def _opened(data: int, user: str) -> Iterator[tuple[int, int]]:
     """Descriptors of the user's folder and mailbox; nobody of us writes there meanwhile."""
-    folder = durable.open_folder(user, data)
+    file = MailboxFile(data, user, _set_nothing_aside)
     try:
-        lock = FileLock(WRITE_LOCK, folder)
+        if not file.lock(LOCK_SECONDS):
+            raise TimeoutError("somebody keeps the write lock")
+        mailbox, _ = open_mailbox(file.folder, user, os.O_RDWR)
         try:
-            if not lock.acquire(LOCK_SECONDS):
-                raise TimeoutError("somebody keeps the write lock")
-            mailbox, _ = open_mailbox(folder, user, os.O_RDWR)
-            try:
-                yield folder, mailbox
-            finally:
-                os.close(mailbox)
+            yield file.folder, mailbox
         finally:
-            lock.close()
+            os.close(mailbox)
     finally:
-        os.close(folder)
+        file.close()
+
+
+def _set_nothing_aside(user: str, chunks: Iterable[bytes]) -> None:
+    raise AssertionError("only an append sets aside what another left")
 
 
 def _examine(folder: int, mailbox: int, report: Report, data: int | None, now: float) -> None:

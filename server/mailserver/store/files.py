@@ -134,7 +134,7 @@ class FileStore:
             return [next(stored) if verdict else verdict for verdict in verdicts]
         finally:
             for file in held.values():
-                file.write_lock.release()
+                file.unlock()
             self._close_oldest()
 
     @staticmethod
@@ -145,7 +145,7 @@ class FileStore:
         """The mailbox, under its write lock and repaired, or why not."""
         try:
             file = self._mailbox_file(user)
-            if not file.write_lock.acquire(WRITE_LOCK_SECONDS):
+            if not file.lock(WRITE_LOCK_SECONDS):
                 return Verdict(Kind.MAILBOX_BUSY)
             try:
                 file.refresh()

@@ -72,7 +72,7 @@ class MailboxFile:
         self._data_folder = data_folder
         try:
             self._folder_inode = os.fstat(self.folder).st_ino
-            self.write_lock = FileLock(WRITE_LOCK, self.folder)
+            self._write_lock = FileLock(WRITE_LOCK, self.folder)
         except BaseException:
             os.close(self.folder)
             raise
@@ -89,8 +89,17 @@ class MailboxFile:
     def close(self) -> None:
         """Close all descriptors, the lock's too."""
         self._close_files()
-        self.write_lock.close()
+        self._write_lock.close()
         os.close(self.folder)
+
+    def lock(self, timeout: float) -> bool:
+        """Keep all others from writing, after waiting at most `timeout` seconds. False: somebody
+        else writes; nothing is locked then. Raises MailboxUnusable, OSError."""
+        return self._write_lock.acquire(timeout)
+
+    def unlock(self) -> None:
+        """Others may write again; `close` does it too."""
+        self._write_lock.release()
 
     def in_place(self) -> bool:
         """The folder is still the user's; False when somebody moved or removed it."""

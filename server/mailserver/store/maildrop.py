@@ -127,7 +127,7 @@ class FileMaildrop:
         """The mailbox, under its write lock (freed by `close`) and repaired."""
         file = MailboxFile(self._data_folder, self._user, self._set_aside)
         try:
-            if not file.write_lock.acquire(WRITE_LOCK_SECONDS):
+            if not file.lock(WRITE_LOCK_SECONDS):
                 raise OSError(errno.EBUSY, f"{self._user}: another program keeps the write lock")
             file.refresh()
         except BaseException:
