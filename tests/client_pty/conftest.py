@@ -5,36 +5,53 @@ from __future__ import annotations
 import os
 import poplib
 import re
+import shutil
 import signal
 import smtplib
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pexpect
 import pytest
+from tests.client_pty.face import end
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = [sys.executable, str(ROOT / "client" / "mailclient.py")]
 USERS = {"alice": "wonderland", "bob": "the builder"}
 
 
-def _start(command: list[str]) -> tuple[subprocess.Popen[str], int, threading.Thread]:
-    """The process, the port that it says it listens on, and who reads what it says from then on."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
-            # Somebody has to read on, or the server would one day wait for it.
-            reader = threading.Thread(target=process.stderr.read, daemon=True)
-            reader.start()
-            return process, int(found[1]), reader
-    pytest.fail("the server did not start: " + "".join(said))
+class _Running:
+    """A server on a free port."""
+
+    def __init__(self, program: str, *options: str) -> None:
+        """Begins to start it."""
+        command = [sys.executable, str(ROOT / "server" / program), "0", *options]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        self._said = self._process.stderr
+        self._reader = threading.Thread(target=self._said.read, daemon=True)
+
+    def port(self) -> int:
+        """Once it listens. From then on somebody reads what it says, or one day it would wait."""
+        said = []
+        for line in self._said:
+            said.append(line)
+            if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
+                self._reader.start()
+                return int(found[1])
+        pytest.fail("the server did not start: " + "".join(said))
+
+    def stop(self) -> None:
+        """In whatever state it is."""
+        self._process.terminate()
+        self._process.wait(15)
+        if self._reader.is_alive():
+            self._reader.join(5)
+        self._said.close()
 
 
 @dataclass
@@ -67,28 +84,31 @@ class MailServer:
             session.quit()
 
 
-@pytest.fixture
-def mailserver(tmp_path: Path) -> Iterator[MailServer]:
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
+    """One pair for all tests, to which every test comes from the same address."""
+    data = tmp_path_factory.mktemp("data")
     accounts = "".join(f"{user} {password}\n" for user, password in USERS.items())
-    (tmp_path / "users.txt").write_text(accounts)
-    options = ["0", "--data", str(tmp_path), "--host", "127.0.0.1"]
-    running: list[tuple[subprocess.Popen[str], threading.Thread]] = []
-    ports = []
+    (data / "users.txt").write_text(accounts)
+    options = ("--data", str(data), "--host", "127.0.0.1", "--auth-failures", "10000")
+    running = [
+        _Running("smtpmail.py", *options, "--domain", "mailserver"),
+        _Running("popserver.py", *options),
+    ]
     try:
-        for program, more in (("smtpmail.py", ["--domain", "mailserver"]), ("popserver.py", [])):
-            command = [sys.executable, str(ROOT / "server" / program), *options, *more]
-            process, port, reader = _start(command)
-            running.append((process, reader))
-            ports.append(port)
-        yield MailServer(tmp_path, *ports)
+        smtp_port, pop3_port = [one.port() for one in running]
+        yield MailServer(data, smtp_port, pop3_port)
     finally:
-        for process, _ in running:
-            process.terminate()
-        for process, reader in running:
-            process.wait(15)
-            reader.join(5)
-            assert process.stderr is not None
-            process.stderr.close()
+        for one in running:
+            one.stop()
+
+
+@pytest.fixture
+def mailserver(servers: MailServer) -> MailServer:
+    """Nobody has mail yet; the ports may be changed."""
+    for user in USERS:
+        shutil.rmtree(servers.data / user, ignore_errors=True)
+    return replace(servers)
 
 
 @pytest.fixture
@@ -160,8 +180,9 @@ def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
+        running[-1].delaybeforesend = None  # type: ignore[assignment]
         return running[-1]
 
     yield run
     for child in running:
-        child.close(force=True)
+        end(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 
@@ -86,4 +87,15 @@ class Face:
 
     def close(self) -> None:
         """Whatever state it is in."""
-        self.child.close(force=True)
+        end(self.child)
+
+
+def end(child: pexpect.spawn[str]) -> None:
+    """Whatever it does, and at once: pexpect's own way waits after each attempt."""
+    if child.closed:
+        return
+    if child.isalive():
+        child.kill(signal.SIGKILL)
+        child.wait()
+    child.ptyproc.delayafterclose = 0
+    child.close()

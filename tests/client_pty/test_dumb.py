@@ -10,6 +10,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from tests.client_pty.face import end
 
 MENU = "Choose 1, 2 or 3: "
 MANY = 10_000
@@ -31,6 +32,7 @@ def dumb(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> I
             dimensions=(24, 80),
             env={**os.environ, **homes, **more, "TERM": "dumb", "LANG": "C.UTF-8"},
         )
+        child.delaybeforesend = None  # type: ignore[assignment]
         running.append(child)
         child.expect_exact("User name: ")
         child.sendline("alice")
@@ -41,7 +43,7 @@ def dumb(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> I
 
     yield run
     for child in running:
-        child.close(force=True)
+        end(child)
 
 
 def asks(child: Any, *typed: str, prompt: str = "Mail> ") -> str:
