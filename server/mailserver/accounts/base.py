@@ -27,6 +27,13 @@ class CheckResult:
     The same for users who are there and those who are not."""
 
 
+class TooBusy(Exception):
+    """So many wait for a hash, or for keys, that this one was not looked at."""
+
+    seconds = 2.0
+    """To come again in."""
+
+
 class Accounts(Protocol):
     """All accounts, as they are now. `peer` is an IP address as text."""
 
@@ -41,7 +48,7 @@ class Accounts(Protocol):
 
     async def scram_keys(self, user: str) -> ScramKeys:
         """The user's keys; for a user who is not there, or has none, false ones that stay the same
-        and cannot be told from true ones."""
+        and cannot be told from true ones. Raises TooBusy."""
 
     def clear_password(self, user: str) -> str | None:
         """The password of a user for whom it is kept in clear (APOP needs it), as SASLprep makes it

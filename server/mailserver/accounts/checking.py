@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mailserver.accounts import credential
+from mailserver.accounts.base import TooBusy
 from mailserver.accounts.credential import NOBODY, Clear, Credential, Hashed
 from mailserver.accounts.password import prepared
 from mailserver.accounts.table import BoundedTable
@@ -20,11 +22,8 @@ from mailserver.threads import InThread
 
 REMEMBER_SECONDS = 600.0
 QUEUE = 64
-"""Passwords that wait to be hashed; those over it are told to come again."""
-
-
-class TooBusy(Exception):
-    """So many passwords wait to be hashed that this one was not looked at."""
+"""Of those who wait for a hash, for keys, or for their turn; those over it are told to come again.
+While they wait, each holds half a megabyte of what its client sent ahead."""
 
 
 class Checking:
@@ -55,14 +54,20 @@ class Checking:
         self._remembered.put(digest, self._clock() + REMEMBER_SECONDS)
         return True
 
-    async def _verify(self, hashed: Hashed, password: str) -> bool:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """For one who waits; raises TooBusy."""
         if self._waiting >= QUEUE:
             raise TooBusy
         self._waiting += 1
         try:
-            return await self._in_thread(lambda: credential.is_password(hashed, password))
+            yield
         finally:
             self._waiting -= 1
+
+    async def _verify(self, hashed: Hashed, password: str) -> bool:
+        with self.place():
+            return await self._in_thread(lambda: credential.is_password(hashed, password))
 
     def _digest(self, hashed: Hashed, password: str) -> bytes:
         text = f"{hashed.argon2}\0{password}".encode()

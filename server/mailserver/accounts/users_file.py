@@ -11,12 +11,13 @@ import stat
 import time
 from asyncio import Lock
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from mailserver import durable
-from mailserver.accounts.base import CheckResult, ScramKeys
-from mailserver.accounts.checking import Checking, TooBusy
+from mailserver.accounts.base import CheckResult, ScramKeys, TooBusy
+from mailserver.accounts.checking import Checking
 from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, prepared, scram_keys
 from mailserver.accounts.shared_rows import SharedFile
@@ -34,7 +35,6 @@ SECRET = "secret"
 FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
-_BUSY_SECONDS = 2.0
 HASHING_THREADS = 2
 """At once; each takes milliseconds of a core, and memory."""
 
@@ -88,18 +88,28 @@ class UsersFile:
         """See `base.Accounts`. One at a time for an address and a user, so that many guesses at
         once are no more than many guesses; and who has just logged in need not be hashed again."""
         turn = self._turns.setdefault((user.lower(), network_of(peer)), Lock())
-        async with turn:
-            wait = self.must_wait(user, peer)
-            if wait:
-                return CheckResult(wait=wait)
-            users = self._current()
-            name, kept = users.of(user)
-            try:
-                right = await self._checking.is_right(kept, password, hashing=users.hashed)
-            except TooBusy:
-                return CheckResult(wait=_BUSY_SECONDS)
-            self.note(user, peer, right=right)
-            return CheckResult(name if right else None)
+        try:
+            with self._checking.place() if turn.locked() else nullcontext():
+                await turn.acquire()
+        except TooBusy:
+            return CheckResult(wait=TooBusy.seconds)
+        try:
+            return await self._check(user, password, peer)
+        finally:
+            turn.release()
+
+    async def _check(self, user: str, password: str, peer: str) -> CheckResult:
+        wait = self.must_wait(user, peer)
+        if wait:
+            return CheckResult(wait=wait)
+        users = self._current()
+        name, kept = users.of(user)
+        try:
+            right = await self._checking.is_right(kept, password, hashing=users.hashed)
+        except TooBusy:
+            return CheckResult(wait=TooBusy.seconds)
+        self.note(user, peer, right=right)
+        return CheckResult(name if right else None)
 
     def must_wait(self, user: str, peer: str) -> float:
         """See `base.Accounts`."""
@@ -113,7 +123,8 @@ class UsersFile:
         salt = hmac.digest(self._secret, user.lower().encode(), "sha256")[:16]
         password = kept.password if isinstance(kept, Clear) else secrets.token_hex()
         if users.clear:
-            keys = await self._in_thread(lambda: scram_keys(password, salt))
+            with self._checking.place():
+                keys = await self._in_thread(lambda: scram_keys(password, salt))
         else:
             unknown = secrets.token_bytes(32)
             keys = ScramKeys(salt, SCRAM_ITERATIONS, unknown, unknown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailserver.accounts.base import Accounts, CheckResult
+from mailserver.accounts.base import Accounts, CheckResult, TooBusy
 from mailserver.auth import sasl
 from mailserver.auth.sasl import (
     Challenge,
@@ -35,6 +35,12 @@ class Authentication:
 
     async def step(self, response: bytes | None) -> Challenge | CheckResult:
         """What to send to the client, or what came of it. None: there is no initial response."""
+        if self._by_keys is not None:
+            # others may have failed since: a crowd of exchanges is no way around the limit
+            wait = self._accounts.must_wait(self._by_keys, self._peer)
+            if wait:
+                self._by_keys = None
+                return CheckResult(wait=wait)
         step = self._mechanism.step(response)
         while not isinstance(step, Challenge):
             if isinstance(step, Success | Failure):
@@ -58,8 +64,12 @@ class Authentication:
         wait = self._accounts.must_wait(asked.user, self._peer)
         if wait:
             return CheckResult(wait=wait)
+        try:
+            keys = await self._accounts.scram_keys(asked.user)
+        except TooBusy:
+            return CheckResult(wait=TooBusy.seconds)
         self._by_keys = asked.user
-        return self._mechanism.keys(await self._accounts.scram_keys(asked.user))
+        return self._mechanism.keys(keys)
 
     def _result(self, end: Success | Failure) -> CheckResult:
         right = isinstance(end, Success)

@@ -330,8 +330,11 @@ class SocketStream(asyncio.Protocol):
             self._ended = True
         self._ended |= tls.ended
         self.flush()
-        if self._transport is not None:
-            self._transport.write(tls.data_to_send())
+        answer = tls.data_to_send()
+        if answer and self._sending_paused:
+            self.abort()  # it makes OpenSSL speak, and does not listen
+        elif answer and self._transport is not None:
+            self._transport.write(answer)
         if self._ended or (tls.established and self.encryption is None):
             self._wake(self._receiver)
         return octets

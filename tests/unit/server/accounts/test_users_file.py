@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from mailserver.accounts import checking, credential, users_file
-from mailserver.accounts.base import CheckResult
+from mailserver.accounts.base import CheckResult, ScramKeys, TooBusy
 from mailserver.accounts.credential import NOBODY, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
 from mailserver.accounts.slowdown import Failures
@@ -316,6 +316,32 @@ def test_too_many_who_wait(hashed: UsersFile, monkeypatch: pytest.MonkeyPatch) -
     waits = [result.wait for result in asyncio.run(story())]
     assert sorted(waits) == [0.0, 0.0, 0.0, 2.0, 2.0]
     assert check(hashed, "alice", "secret") == "alice"
+
+
+def test_too_many_who_wait_for_their_turn(
+    hashed: UsersFile, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "QUEUE", 3)
+
+    async def story() -> list[CheckResult]:
+        return list(
+            await asyncio.gather(*(hashed.check("carol", "guess", HERE) for _ in range(10)))
+        )
+
+    waits = [result.wait for result in asyncio.run(story())]
+    assert (waits.count(0.0), waits.count(2.0)) == (3, 7)  # one is hashed, two wait for it
+    assert check(hashed, "alice", "secret") == "alice"
+
+
+def test_too_many_who_wait_for_keys(hashed: UsersFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "QUEUE", 3)
+
+    async def story() -> list[ScramKeys | BaseException]:
+        exchanges = (hashed.scram_keys(f"user{n}") for n in range(10))
+        return list(await asyncio.gather(*exchanges, return_exceptions=True))
+
+    kinds = [type(answer) for answer in asyncio.run(story())]
+    assert (kinds.count(ScramKeys), kinds.count(TooBusy)) == (3, 7)
 
 
 def test_where_nobody_is_hashed_nothing_is(path: Path, work: Work) -> None:
