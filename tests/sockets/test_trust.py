@@ -46,15 +46,27 @@ def mail(checks: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail
 
 
 @pytest.mark.parametrize(
-    ("domain", "results"),
+    ("domain", "results", "policy"),
     [
-        ("good.test", "spf=pass smtp.mailfrom=good.test; dkim=none; dmarc=pass (p=reject)"),
-        ("bad.test", "spf=fail smtp.mailfrom=bad.test; dkim=none; dmarc=fail (p=reject)"),
-        ("nowhere.test", "spf=none smtp.mailfrom=nowhere.test; dkim=none; dmarc=none"),
-        ("silent.test", "spf=temperror smtp.mailfrom=silent.test; dkim=none; dmarc=none"),
+        (
+            "good.test",
+            "spf=pass smtp.mailfrom=good.test; dkim=none; arc=none; dmarc=pass",
+            "reject",
+        ),
+        ("bad.test", "spf=fail smtp.mailfrom=bad.test; dkim=none; arc=none; dmarc=fail", "reject"),
+        (
+            "nowhere.test",
+            "spf=none smtp.mailfrom=nowhere.test; dkim=none; arc=none; dmarc=none",
+            "",
+        ),
+        (
+            "silent.test",
+            "spf=temperror smtp.mailfrom=silent.test; dkim=none; arc=none; dmarc=none",
+            "",
+        ),
     ],
 )
-def test_mail_from(domain: str, results: str, checks: str, mail: Mail) -> None:
+def test_mail_from(domain: str, results: str, policy: str, checks: str, mail: Mail) -> None:
     user = mail.new_user()
     with smtplib.SMTP("127.0.0.1", mail.smtp.port, timeout=SECONDS) as client:
         client.ehlo("mx.good.test")
@@ -68,7 +80,8 @@ def test_mail_from(domain: str, results: str, checks: str, mail: Mail) -> None:
     assert reply[0] == 250
     (message,) = mail.messages(user)
     text = " ".join(message.decode().split())
-    assert f"Authentication-Results: mailserver; {results} header.from={domain} Received:" in text
+    found = f"{results} header.from={domain}" + (f" policy.dmarc={policy}" if policy else "")
+    assert f"Authentication-Results: mailserver; {found} Received:" in text
     assert text.count("Authentication-Results") == 1
 
 
@@ -100,10 +113,10 @@ def test_what_leaves_is_signed_and_passes_there(tmp_path: Path) -> None:
         texts = {" ".join(one.decode().split()): one for one in b.messages(bob)}
         (ours,) = (text for text in texts if f"From: {alice}@a.test" in text)
         assert ours.count("dkim=pass header.d=a.test header.s=") == 2
-        assert "dmarc=pass (p=reject) header.from=a.test Received:" in ours
+        assert "dmarc=pass header.from=a.test policy.dmarc=reject Received:" in ours
         assert texts[ours].count(b"\r\nDKIM-Signature: ") == 2
         (other,) = texts.keys() - {ours}
-        assert "dkim=none; dmarc=none header.from=else.test" in other
+        assert "dkim=none; arc=none; dmarc=none header.from=else.test" in other
     finally:
         a.stop()
         b.stop()

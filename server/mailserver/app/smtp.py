@@ -120,7 +120,10 @@ def trust(chosen: Settings) -> Trust | None:
     from mailserver.trust.checks import Checks, Rules
 
     rules = Rules(
-        chosen.listening.domains, asked.sender_checks == "reject", asked.sender_check_timeout
+        chosen.listening.domains,
+        asked.sender_checks == "reject",
+        asked.sender_check_timeout,
+        frozenset(name.lower() for name in asked.trusted_sealers),
     )
     resolver = SenderDns(Dns(asked.nameservers))
     return Checks(rules, resolver, Threads("signatures", 2), time.time)

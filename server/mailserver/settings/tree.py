@@ -184,9 +184,9 @@ class Trust:
     sender_checks: str = setting(
         kinds.choice("off", "mark", "reject"),
         "off",
-        "Whether mail of clients that have not logged in is looked into by SPF, DKIM and DMARC: "
-        "not at all; the results are written into it (Authentication-Results); and what the domain "
-        "in From asks to refuse gets 550.",
+        "Whether mail of clients that have not logged in is looked into by SPF, DKIM, ARC and "
+        "DMARC: not at all; the results are written into it (Authentication-Results); and what the "
+        "domain in From asks to refuse gets 550.",
         SMTP,
     )
     sender_check_timeout: int = setting(
@@ -195,6 +195,15 @@ class Trust:
         "Seconds that these checks of a message may take; what is not known by then is temperror, "
         "and nothing is refused for it.",
         SMTP,
+    )
+    trusted_sealers: tuple[str, ...] = setting(
+        kinds.DOMAINS,
+        [],
+        "Domains, such as of mailing lists, whose ARC seals are believed: where all the seals of a "
+        "message are theirs and the first of them found that DMARC passed, it is not refused for "
+        "failing DMARC here.",
+        SMTP,
+        option="--trusted-sealer",
     )
     dkim_selectors: tuple[str, ...] = setting(
         kinds.SELECTORS,

@@ -13,7 +13,7 @@ from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import StagedMessage
 from mailserver.threads import InThread
-from mailserver.trust import dkim, dmarc, spf
+from mailserver.trust import arc, dkim, dmarc, spf
 from mailserver.trust.author import NoAuthor, author_domain
 from mailserver.trust.canonical import Field, behind_empty_line, fields_of
 from mailserver.trust.dmarc import Policy
@@ -21,12 +21,14 @@ from mailserver.trust.dns import Resolver
 from mailserver.trust.results import Finding, results_field, without_ours
 
 T = TypeVar("T")
+_Verify = Callable[[bytes, dkim.Body, Resolver, InThread, float], Awaitable[T]]
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 100
 """Checks that are made at the same time; the others wait, and their time runs."""
 
+_LATE_CHAIN = arc.Outcome(arc.Result.FAIL, "no time")
 _LATE_SPF = spf.Outcome(spf.Result.TEMPERROR)
 _LATE_SIGNATURES: tuple[dkim.Outcome, ...] = (dkim.Outcome(dkim.Result.TEMPERROR, "no time"),)
 
@@ -41,6 +43,8 @@ class Rules:
     """Refuse what the domain in From asks to refuse."""
     seconds: float = 10.0
     """For all questions about one message."""
+    believed: frozenset[str] = frozenset()
+    """Domains whose ARC seals count: what they vouch for is not refused."""
 
 
 class Checks:
@@ -63,9 +67,11 @@ class Checks:
         asked = spf.question(client.address, reverse_path, client.name, server)
         fields = fields_of(message.header_block)
         deadline = asyncio.get_running_loop().time() + self._rules.seconds
-        sent, signed = await asyncio.gather(
+        late_chain = _LATE_CHAIN if arc.is_there(fields) else arc.Outcome(arc.Result.NONE)
+        sent, signed, chain = await asyncio.gather(
             self._within(deadline, lambda: self._sender(asked), _LATE_SPF),
             self._within(deadline, lambda: self._signatures(message), _LATE_SIGNATURES),
+            self._within(deadline, lambda: self._chain(message), late_chain),
         )
         author = await self._within(
             deadline,
@@ -76,10 +82,11 @@ class Checks:
         findings = [
             Finding("spf", sent.result.value, properties=((identity, asked.domain),)),
             *map(_signature_finding, signed or (dkim.Outcome(dkim.Result.NONE),)),
+            Finding("arc", chain.result.value, chain.reason),
             _author_finding(author),
         ]
         return Judgement(
-            self._verdict(author),
+            self._verdict(author, chain),
             results_field(server, findings),
             without_ours(message.header_block, fields, self._own),
         )
@@ -95,8 +102,14 @@ class Checks:
         return await spf.check(asked, self._resolver, self._clock)
 
     async def _signatures(self, message: StagedMessage) -> tuple[dkim.Outcome, ...]:
+        return await self._read(dkim.verify, message, _LATE_SIGNATURES)
+
+    async def _chain(self, message: StagedMessage) -> arc.Outcome:
+        return await self._read(arc.verify, message, _LATE_CHAIN)
+
+    async def _read(self, verify: _Verify[T], message: StagedMessage, unread: T) -> T:
         try:
-            return await dkim.verify(
+            return await verify(
                 message.header_block,
                 lambda: behind_empty_line(message.body.read()),
                 self._resolver,
@@ -105,7 +118,7 @@ class Checks:
             )
         except OSError as error:
             log.error("a message on its way in could not be read again: %s", error)
-            return _LATE_SIGNATURES
+            return unread
 
     async def _author(
         self,
@@ -123,16 +136,18 @@ class Checks:
         outcome = await dmarc.check(author, signers, sender, self._resolver)
         unsure = {sent.result.value, *(one.result.value for one in signed)}
         if outcome.result is dmarc.Result.FAIL and "temperror" in unsure:
-            return dmarc.Outcome(dmarc.Result.TEMPERROR, author, outcome.policy)
+            return dmarc.Outcome(dmarc.Result.TEMPERROR, author)
         return outcome
 
-    def _verdict(self, author: dmarc.Outcome) -> Verdict:
+    def _verdict(self, author: dmarc.Outcome, chain: arc.Outcome) -> Verdict:
         if not self._rules.rejects:
             return ACCEPTED
         if author.result is dmarc.Result.PERMERROR:
             return Verdict(Kind.NOT_AUTHENTIC, author.reason)
-        if author.result is dmarc.Result.FAIL and author.policy is Policy.REJECT:
-            detail = f"neither SPF nor DKIM passes for {author.author}, which asks to refuse that"
+        if author.result is not dmarc.Result.FAIL or author.policy is not Policy.REJECT:
+            return ACCEPTED
+        if not chain.vouches(author.author, self._rules.believed):
+            detail = f"by DMARC {author.author} asks to refuse what passes neither SPF nor DKIM"
             return Verdict(Kind.NOT_AUTHENTIC, detail)
         return ACCEPTED
 
@@ -148,11 +163,7 @@ def _signature_finding(found: dkim.Outcome) -> Finding:
 
 
 def _author_finding(found: dmarc.Outcome) -> Finding:
-    policy = f"p={found.policy.value}" if found.result is not dmarc.Result.NONE else ""
-    return Finding(
-        "dmarc",
-        found.result.value,
-        found.reason,
-        (("header.from", found.author),),
-        policy if found.author else "",
-    )
+    properties = [("header.from", found.author)]
+    if found.result in {dmarc.Result.PASS, dmarc.Result.FAIL}:
+        properties.append(("policy.dmarc", found.policy.value))
+    return Finding("dmarc", found.result.value, found.reason, tuple(properties))

@@ -73,7 +73,8 @@ async def verify(
     fields = fields_of(header_block)
     found = [_read(field) for field in fields if field.name == _FIELD][:SIGNATURE_LIMIT]
     good = [one for one in found if isinstance(one, Signature)]
-    keys = dict(zip(good, await fetch_keys(good, resolver), strict=True))
+    fetched = await fetch_keys((one.key_name for one in good), resolver)
+    keys = dict(zip(good, fetched, strict=True))
     usable = [one for one in good if isinstance(keys[one], Key)]
     hashes = await in_thread(lambda: body_hashes(usable, body)) if usable else {}
 
@@ -93,16 +94,14 @@ def _read(field: Field) -> Signature | Outcome:
         return Outcome(Result.PERMERROR, str(fault))
 
 
-async def fetch_keys(
-    signatures: Iterable[Signature], resolver: Resolver
-) -> list[Key | KeyFault | DnsTrouble]:
-    """The key of each, or why there is none."""
-    return await asyncio.gather(*(_fetch(one, resolver) for one in signatures))
+async def fetch_keys(names: Iterable[str], resolver: Resolver) -> list[Key | KeyFault | DnsTrouble]:
+    """The key at each name, or why there is none."""
+    return await asyncio.gather(*(_fetch(name, resolver) for name in names))
 
 
-async def _fetch(signature: Signature, resolver: Resolver) -> Key | KeyFault | DnsTrouble:
+async def _fetch(name: str, resolver: Resolver) -> Key | KeyFault | DnsTrouble:
     try:
-        records = await resolver.texts(signature.key_name)
+        records = await resolver.texts(name)
     except DnsTrouble as trouble:
         return trouble
     fault = KeyFault("no key")
@@ -150,7 +149,7 @@ def judge(
 
 
 def _unfit(signature: Signature, key: Key, now: float) -> tuple[Result, str] | None:
-    if key.type != signature.key_type:
+    if not key.fits(signature.algorithm):
         return Result.PERMERROR, "the key is of another kind"
     if key.strict and signature.identity != signature.domain:
         return Result.PERMERROR, "the key is not for subdomains"

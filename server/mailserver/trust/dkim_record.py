@@ -23,7 +23,7 @@ LEAST_BITS, MOST_BITS = 1024, 8192
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _PREHASHED = utils.Prehashed(hashes.SHA256())
 _FORMS = {"simple", "relaxed"}
-_KEY_TYPES = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
+_KEY_TYPES = {"rsa-sha256": RSAPublicKey, "ed25519-sha256": Ed25519PublicKey}
 
 
 class SignatureFault(ValueError):
@@ -65,11 +65,6 @@ class Signature:
         """Where the key is (3.6.2.1)."""
         return f"{self.selector}._domainkey.{self.domain}"
 
-    @property
-    def key_type(self) -> str:
-        """As k= has it."""
-        return _KEY_TYPES[self.algorithm]
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -81,10 +76,9 @@ class Key:
     testing: bool
     """t=y"""
 
-    @property
-    def type(self) -> str:
-        """As k= has it."""
-        return "ed25519" if isinstance(self.public, Ed25519PublicKey) else "rsa"
+    def fits(self, algorithm: str) -> bool:
+        """It is of the kind that a= wants."""
+        return isinstance(self.public, _KEY_TYPES[algorithm])
 
     def verifies(self, value: bytes, digest: bytes) -> bool:
         """The value is a signature of what has this SHA-256 digest."""
@@ -98,20 +92,14 @@ class Key:
         return True
 
 
-def read_signature(field: Field, *, needs_version: bool = True) -> Signature:
-    """Raises SignatureFault. `needs_version`: v=1 has to stand there."""
-    try:
-        tags = read_tags(field.value.decode("utf-8"))
-    except (TagFault, UnicodeDecodeError) as fault:
-        raise SignatureFault(str(fault)) from None
-    for tag in ("a", "b", "bh", "d", "h", "s"):
-        if not tags.get(tag):
-            raise SignatureFault(f"{tag}= is missing")
-    if needs_version and tags.get("v") != "1":
+def read_signature(field: Field, *, in_chain: bool = False) -> Signature:
+    """Raises SignatureFault. `in_chain`: it is an ARC-Message-Signature, whose v= means nothing and
+    whose i= is no identity (RFC 8617 4.1.2)."""
+    tags = signature_tags(field, "bh", "h")
+    if in_chain:
+        tags["i"] = "@" + tags["d"]
+    elif tags.get("v") != "1":
         raise SignatureFault("v= is not 1")
-    algorithm = tags["a"].lower()
-    if algorithm not in _KEY_TYPES:
-        raise SignatureFault(f"algorithm {algorithm[:20]!a}")
     if "dns/txt" not in without_space(tags.get("q", "dns/txt")).lower().split(":"):
         raise SignatureFault("q= has no dns/txt")
     header_form, _, body_form = without_space(tags.get("c", "simple")).lower().partition("/")
@@ -121,8 +109,8 @@ def read_signature(field: Field, *, needs_version: bool = True) -> Signature:
     names = tuple(without_space(tags["h"]).lower().encode().split(b":"))
     if b"from" not in names:
         raise SignatureFault("From is not signed")
-    domain, selector = _name(tags["d"]), _name(tags["s"])
-    identity = _name(tags.get("i", "@" + tags["d"]).rpartition("@")[2])
+    domain, selector = domain_name(tags["d"]), domain_name(tags["s"])
+    identity = domain_name(tags.get("i", "@" + tags["d"]).rpartition("@")[2])
     if identity != domain and not identity.endswith(f".{domain}"):
         raise SignatureFault("i= is outside of d=")
     made, expires, length = (_number(tags, tag) for tag in ("t", "x", "l"))
@@ -130,9 +118,9 @@ def read_signature(field: Field, *, needs_version: bool = True) -> Signature:
         raise SignatureFault("x= is before t=")
     return Signature(
         field,
-        algorithm,
-        _base64(tags["b"], "b"),
-        _base64(tags["bh"], "bh"),
+        tags["a"],
+        base64_of(tags, "b"),
+        base64_of(tags, "bh"),
         header_form,
         body_form,
         domain,
@@ -143,6 +131,22 @@ def read_signature(field: Field, *, needs_version: bool = True) -> Signature:
         made,
         expires,
     )
+
+
+def signature_tags(field: Field, *needed: str) -> dict[str, str]:
+    """The tags of whatever is signed as DKIM signs: a=, b=, d=, s= and those that are named have to
+    be there; a= is one that can be verified. Raises SignatureFault."""
+    try:
+        tags = read_tags(field.value.decode("utf-8"))
+    except (TagFault, UnicodeDecodeError) as fault:
+        raise SignatureFault(str(fault)) from None
+    for tag in ("a", "b", "d", "s", *needed):
+        if not tags.get(tag):
+            raise SignatureFault(f"{tag}= is missing")
+    tags["a"] = tags["a"].lower()
+    if tags["a"] not in _KEY_TYPES:
+        raise SignatureFault(f"algorithm {tags['a'][:20]!a}")
+    return tags
 
 
 def read_key(text: bytes) -> Key:
@@ -163,7 +167,7 @@ def read_key(text: bytes) -> Key:
         raise KeyFault("s= does not allow mail")
     flags = without_space(tags.get("t", "")).split(":")
     try:
-        octets = _base64(tags["p"], "p")
+        octets = base64_of(tags, "p")
     except SignatureFault as fault:
         raise KeyFault(str(fault)) from None
     return Key(_public_key(tags.get("k", "rsa").lower(), octets), "s" in flags, "y" in flags)
@@ -196,14 +200,16 @@ def _number(tags: dict[str, str], tag: str) -> int | None:
     return int(text)
 
 
-def _base64(text: str, tag: str) -> bytes:
+def base64_of(tags: dict[str, str], tag: str) -> bytes:
+    """What a tag has in base64. Raises SignatureFault."""
     try:
-        return base64.b64decode(without_space(text), validate=True)
+        return base64.b64decode(without_space(tags[tag]), validate=True)
     except (binascii.Error, ValueError):
         raise SignatureFault(f"{tag}= is not base64") from None
 
 
-def _name(text: str) -> str:
+def domain_name(text: str) -> str:
+    """In the form of the DNS. Raises SignatureFault."""
     try:
         name = ascii_form(text)
     except ValueError:

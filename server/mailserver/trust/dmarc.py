@@ -15,7 +15,7 @@ from mailserver.trust.dns import DnsTrouble, Resolver
 
 WALK_LIMIT = 8
 """Questions in one walk (4.10)."""
-_VERSION = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
+_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")
 _TAG = re.compile(r"([A-Za-z0-9_]+)[ \t]*=[ \t]*(.*)", re.DOTALL)
 
 
@@ -56,6 +56,9 @@ class Record:
     """psd=: y, n or u."""
     testing: bool = False
     """t=y: the policy one step milder is asked for."""
+    faulty: bool = False
+    """It has no policy that can be read, and asks for no reports: where it is the one that holds,
+    nothing does (4.10.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Outcome:
 
 def parse(text: bytes) -> Record | None:
     """None for what is no DMARC record (4.7). Faults behind the version are ignored, each tag by
-    itself; an unknown policy counts as none, but only where reports are asked for."""
+    itself; a policy that cannot be read makes all of them none."""
     try:
         whole = text.decode("ascii")
     except UnicodeDecodeError:
@@ -81,11 +84,9 @@ def parse(text: bytes) -> Record | None:
         return None
     found = (_TAG.fullmatch(part.strip()) for part in whole.split(";"))
     tags = {one[1].lower(): one[2].strip().lower() for one in reversed([f for f in found if f])}
-    named = [tags[tag] for tag in ("p", "sp", "np") if tag in tags]
-    if any(name not in _POLICIES for name in named):
-        if "mailto:" not in tags.get("rua", ""):
-            return None
-        tags = {"p": "none", **{tag: tags[tag] for tag in tags if tag not in {"p", "sp", "np"}}}
+    unread = {tag for tag in ("p", "sp", "np") if tag in tags and tags[tag] not in _POLICIES}
+    if unread:
+        tags = {tag: tags[tag] for tag in tags if tag not in {"p", "sp", "np"}}
     policy = _POLICIES[tags.get("p", "none")]
     subdomains = _POLICIES[tags["sp"]] if "sp" in tags else policy
     return Record(
@@ -96,6 +97,7 @@ def parse(text: bytes) -> Record | None:
         tags.get("aspf") == "s",
         tags.get("psd", "u"),
         tags.get("t") == "y",
+        bool(unread) and "mailto:" not in tags.get("rua", ""),
     )
 
 
@@ -105,16 +107,20 @@ async def check(
     """`author`: the domain in From; `signers`: those whose DKIM signatures passed; `sender`: the
     one that SPF passed. All in the form of the DNS."""
     walks = _Walks(resolver)
+    identifiers = dict.fromkeys(signers)
     try:
+        own = await walks.record(author)
+        if own is not None and not own.faulty and author in {*identifiers, sender}:
+            return Outcome(Result.PASS, author, _stated(own, own.policy))  # no walk: 4.10.2
         above = await walks.up(author)
         record, policy = await _asked(author, above, resolver)
-        if record is None:
-            return Outcome(Result.NONE, author)
+        if record is None or record.faulty:
+            return Outcome(Result.NONE, author, reason="the record has no policy" if record else "")
         organization = _organization(author, above)
-        candidates = [(one, record.strict_dkim) for one in dict.fromkeys(signers)]
+        candidates = [(one, record.strict_dkim) for one in identifiers]
         if sender is not None:
             candidates.append((sender, record.strict_spf))
-        for domain, strict in sorted(candidates, key=lambda one: one[0] != author):
+        for domain, strict in candidates:
             if domain == author:
                 return Outcome(Result.PASS, author, policy)
             if strict or not is_within(domain, organization):
@@ -142,7 +148,12 @@ async def _asked(
         policy = record.subdomains
         if record.missing is not policy and not await resolver.exists(author):
             policy = record.missing
-    return record, _MILDER.get(policy, policy) if record.testing else policy
+    return record, _stated(record, policy)
+
+
+def _stated(record: Record, policy: Policy) -> Policy:
+    """One of the record's policies, as it is to be applied (t=)."""
+    return _MILDER.get(policy, policy) if record.testing else policy
 
 
 def _organization(domain: str, above: list[tuple[str, Record]]) -> str:
@@ -172,19 +183,20 @@ class _Walks:
         """The records from a name upwards (4.10)."""
         found = []
         for name in _path(domain):
-            if name not in self._known:
-                self._known[name] = await self._record(name)
-            record = self._known[name]
+            record = await self.record(name)
             if record is not None:
                 found.append((name, record))
                 if record.suffix in {"y", "n"}:
                     break
         return found
 
-    async def _record(self, name: str) -> Record | None:
-        texts = await self._resolver.texts(f"_dmarc.{name}")
-        records = [record for record in map(parse, texts) if record is not None]
-        return records[0] if len(records) == 1 else None
+    async def record(self, name: str) -> Record | None:
+        """The one of just this name."""
+        if name not in self._known:
+            texts = await self._resolver.texts(f"_dmarc.{name}")
+            records = [record for record in map(parse, texts) if record is not None]
+            self._known[name] = records[0] if len(records) == 1 else None
+        return self._known[name]
 
 
 def _path(domain: str) -> list[str]:

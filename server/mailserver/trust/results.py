@@ -13,6 +13,9 @@ _NAME = b"authentication-results"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~@/-]+")
 _COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
 _SERVER = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"()]+))', re.DOTALL)
+_OUTSIDE = re.compile(r'"(?:[^"\\]|\\.)*"|[^"(]+|.', re.DOTALL)
+_IN_COMMENT = re.compile(r"\\.|[^()\\]+|.", re.DOTALL)
+_PASSED = re.compile(r";\s*dmarc\s*=\s*pass\s[^;]*\bheader\.from\s*=\s*([^\s;]+)", re.IGNORECASE)
 _VALUE_LIMIT = 200
 
 
@@ -25,8 +28,6 @@ class Finding:
     reason: str = ""
     properties: tuple[tuple[str, str], ...] = ()
     """Such as ("smtp.mailfrom", "example.org"); an empty value is left out."""
-    comment: str = ""
-    """Letters, digits and `=`."""
 
 
 def results_field(server: str, findings: Iterable[Finding]) -> bytes:
@@ -39,8 +40,6 @@ def results_field(server: str, findings: Iterable[Finding]) -> bytes:
 
 def _written(finding: Finding) -> str:
     words = [f"{finding.method}={finding.result}"]
-    if finding.comment:
-        words.append(f"({finding.comment})")
     if finding.reason:
         words.append(f"reason={_value(finding.reason)}")
     words += [f"{name}={_value(value)}" for name, value in finding.properties if value]
@@ -78,3 +77,19 @@ def _server_of(field: Field) -> str | None:
         return None
     named = server[2] if server[1] is None else re.sub(r"\\(.)", r"\1", server[1])
     return named.lower().rstrip(".")
+
+
+def passed_author(text: str) -> str:
+    """The domain in From for which somebody's results say that DMARC passed; "": for none. What
+    stands in quotes or comments may be anybody's words, and says nothing."""
+    plain, depth, position = "", 0, 0
+    while position < len(text):
+        found = (_IN_COMMENT if depth else _OUTSIDE).match(text, position)
+        assert found is not None, "each pattern takes any character"
+        position = found.end()
+        if found[0] in ("(", ")"):
+            depth += 1 if found[0] == "(" else -1
+        elif not depth:
+            plain += '""' if found[0].startswith('"') else found[0]
+    passed = _PASSED.search(plain)
+    return passed[1].lower() if passed and not depth else ""

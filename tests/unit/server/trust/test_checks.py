@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract import post
 from tests.unit.server.trust.mail import NOW, in_thread, split
+from tests.unit.server.trust.sealing import seal, zone_of
 from tests.unit.server.trust.zone import Data, Zone
 
 from mailserver.message.envelope import Client, Envelope
@@ -52,12 +53,14 @@ def judged(
     rejects: bool = True,
     zone: Data | Zone = ZONE,
     seconds: float = 30.0,
+    believed: frozenset[str] = frozenset(),
 ) -> tuple[Judgement, str]:
     """And the results, on one line."""
     resolver = zone if isinstance(zone, Zone) else Zone(zone)
 
     async def judge() -> Judgement:
-        checks = Checks(Rules(("mailserver",), rejects, seconds), resolver, in_thread, lambda: NOW)
+        rules = Rules(("mailserver",), rejects, seconds, believed)
+        checks = Checks(rules, resolver, in_thread, lambda: NOW)
         staging = post.staged(store, content)
         try:
             return await checks.judge(envelope(address, sender), staging.finish())
@@ -75,7 +78,7 @@ def test_good_mail(store: FileStore) -> None:
         "Authentication-Results: mailserver; spf=pass smtp.mailfrom=example.org; "
         "dkim=pass header.d=example.org header.s=s1 header.a=ed25519-sha256 header.b="
     )
-    assert results.endswith("; dmarc=pass (p=reject) header.from=example.org")
+    assert results.endswith("; arc=none; dmarc=pass header.from=example.org policy.dmarc=reject")
 
 
 def test_one_of_both_is_enough(store: FileStore) -> None:
@@ -84,7 +87,7 @@ def test_one_of_both_is_enough(store: FileStore) -> None:
     assert "dmarc=pass" in results
     assert forwarded.verdict
     unsigned, results = judged(store, CONTENT)
-    assert "dkim=none; dmarc=pass" in results
+    assert "dkim=none; arc=none; dmarc=pass" in results
     assert unsigned.verdict
 
 
@@ -94,11 +97,11 @@ def test_forged_mail(store: FileStore, rejects: bool) -> None:
     judgement, results = judged(store, forged, "198.51.100.7", rejects=rejects)
     assert "spf=fail" in results
     assert 'dkim=fail reason="the body was changed"' in results
-    assert "dmarc=fail (p=reject)" in results
+    assert "dmarc=fail header.from=example.org policy.dmarc=reject" in results
     assert bool(judgement.verdict) is not rejects
     if rejects:
         assert judgement.verdict.kind is Kind.NOT_AUTHENTIC
-        assert "for example.org" in judgement.verdict.detail
+        assert "by DMARC example.org asks to refuse" in judgement.verdict.detail
 
 
 def test_another_domain_in_the_envelope_helps_nobody(store: FileStore) -> None:
@@ -130,6 +133,24 @@ def test_forged_results_are_taken_out_after_the_signature_was_looked_at(store: F
     assert judgement.header_block.replace(b"\n", b"\r\n") + b"\r\nFrom me.\r\n" == SIGNED
 
 
+@pytest.mark.parametrize("believed", [frozenset[str](), frozenset({"list.test"})])
+def test_what_a_list_changed_is_refused_unless_its_seal_is_believed(
+    store: FileStore, believed: frozenset[str]
+) -> None:
+    zone = ZONE | zone_of("list.test")
+    passed_on = CONTENT.replace(b"Subject: ", b"Subject: [list] ")
+    sealed = seal(passed_on, "list.test", "dmarc=pass header.from=example.org")
+    judgement, results = judged(store, sealed, "198.51.100.7", zone=zone, believed=believed)
+    assert "; arc=pass; dmarc=fail header.from=example.org policy.dmarc=reject" in results
+    assert bool(judgement.verdict) is bool(believed)
+    forged = seal(passed_on, "list.test", "dmarc=fail header.from=example.org")
+    assert not judged(store, forged, "198.51.100.7", zone=zone, believed=believed)[0].verdict
+    changed = sealed.replace(b"From me", b"Pay me!")
+    judgement, results = judged(store, changed, "198.51.100.7", zone=zone, believed=believed)
+    assert 'arc=fail reason="the body was changed"; dmarc=fail' in results
+    assert not judgement.verdict
+
+
 class Silent(Zone):
     """Never answers."""
 
@@ -139,9 +160,11 @@ class Silent(Zone):
 
 
 def test_no_answer_refuses_nothing_and_ends_in_time(store: FileStore) -> None:
-    judgement, results = judged(store, SIGNED, zone=Silent({}), seconds=0.2)
+    sealed = seal(SIGNED.replace(b"\r\n\t", b" "), "list.test")
+    judgement, results = judged(store, sealed, zone=Silent({}), seconds=0.2)
     assert "spf=temperror" in results
     assert 'dkim=temperror reason="no time"' in results
+    assert 'arc=fail reason="no time"' in results
     assert "dmarc=temperror" in results
     assert judgement.verdict
 
@@ -150,7 +173,7 @@ def test_a_missing_answer_about_one_is_no_failure_of_both(store: FileStore) -> N
     zone = ZONE | {KEY.record_name: ["TIMEOUT"]}
     judgement, results = judged(store, SIGNED, "198.51.100.7", zone=zone)
     assert "dkim=temperror" in results
-    assert "dmarc=temperror (p=reject)" in results
+    assert "dmarc=temperror header.from=example.org" in results
     assert judgement.verdict
 
 
@@ -162,7 +185,8 @@ def test_many_wait_for_their_place_and_all_end(store: FileStore) -> None:
         one = envelope("192.0.2.1", "alice@example.org")
         return await asyncio.gather(*(checks.judge(one, message) for _ in range(3 * AT_ONCE)))
 
-    assert all(b"spf=temperror" in one.fields for one in asyncio.run(judge()))
+    found = [one.fields for one in asyncio.run(judge())]
+    assert all(b"spf=temperror" in fields and b"arc=none" in fields for fields in found)
 
 
 def test_a_client_without_an_address_has_no_spf(store: FileStore) -> None:

@@ -37,6 +37,7 @@ def check(
         ("v=DMARC1; p=none; np=reject", "none none reject"),
         ("v = DMARC1 ; P = Reject ; pct=20; who=knows", "reject reject reject"),
         ("v=DMARC1", "none none none"),
+        ("V=DMARC1; p=reject", "reject reject reject"),
         ("v=DMARC1; p=block; rua=mailto:a@example.org", "none none none"),
         ("v=DMARC1; p=reject; sp=block; rua=mailto:a@example.org", "none none none"),
     ],
@@ -46,6 +47,7 @@ def test_records(text: str, policies: str) -> None:
     assert record is not None
     found = (record.policy, record.subdomains, record.missing)
     assert " ".join(policy.value for policy in found) == policies
+    assert not record.faulty
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,6 @@ def test_records(text: str, policies: str) -> None:
         "v=DMARC1 p=none",
         "v=spf1",
         "ö",
-        "v=DMARC1; p=x",
     ],
 )
 def test_what_is_no_record(text: str) -> None:
@@ -178,3 +179,38 @@ def test_no_answer_is_no_verdict() -> None:
     zone: Data = {"_dmarc.example.org": ["TIMEOUT"]}
     assert check(zone, "example.org").result is Result.TEMPERROR
     assert check(zone, "a.example.org").result is Result.TEMPERROR
+
+
+@pytest.mark.parametrize("record", ["p=x", "p=", "p=reject; sp=x", "p=reject; np=x; rua=:"])
+def test_a_record_without_a_policy_asks_for_nothing(record: str) -> None:
+    """4.10.1; nor does the one above it, for this name has its own."""
+    zone = published(example_org="p=reject", a_example_org=record)
+    assert check(zone, "a.example.org").result is Result.NONE
+    assert check(zone, "a.example.org", ("a.example.org",)).result is Result.NONE
+    assert check(published(example_org=record), "b.example.org").result is Result.NONE
+
+
+def test_no_walk_where_there_is_nothing_to_find() -> None:
+    """4.10.2: the author's own record, and the author's own signature. So nobody depends on what
+    is above."""
+    zone = Zone(published(example_org="p=reject; t=y") | {"_dmarc.org": ["TIMEOUT"]})
+    found = Outcome(Result.PASS, "example.org", Policy.QUARANTINE)
+    assert check(zone, "example.org", ("example.net", "example.org")) == found
+    assert check(zone, "example.org", (), "example.org") == found
+    assert zone.asked == [("_dmarc.example.org", "TXT")] * 2
+    assert check(zone, "example.org").result is Result.TEMPERROR
+
+
+def test_the_examples_of_the_rfc() -> None:
+    """RFC 9989 B.4."""
+    zone = published(example_com="p=reject", signing_example_com="p=none")
+    for author in ("example.com", "a.b.c.d.e.f.g.h.i.j.k.example.com"):
+        assert check(zone, author, ("signing.example.com",)).result is Result.PASS
+        assert check(zone, author, (), "example.com").result is Result.PASS
+    zone = published(bank_example="p=reject; psd=y", giant_bank_example="p=quarantine")
+    giant = "giant.bank.example"
+    assert check(zone, giant, ("mail.mega.bank.example",)).result is Result.FAIL
+    passed = check(zone, giant, ("mail.mega.bank.example",), "mail.giant.bank.example")
+    assert passed == Outcome(Result.PASS, giant, Policy.QUARANTINE)
+    mega = check(zone, "mega.bank.example", ("mail.mega.bank.example",))
+    assert mega == Outcome(Result.PASS, "mega.bank.example", Policy.REJECT)

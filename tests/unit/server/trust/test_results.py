@@ -23,7 +23,7 @@ def test_the_field() -> None:
             "the body was changed",
             (("header.d", "example.org"), ("header.s", "s1"), ("header.b", "ab+/cd==")),
         ),
-        Finding("dmarc", "fail", "", (("header.from", "example.org"),), "p=reject"),
+        Finding("dmarc", "fail", "", (("header.from", "example.org"), ("policy.dmarc", "reject"))),
     ]
     assert results_field("mailserver", found).decode() == (
         "Authentication-Results: mailserver;\n"
@@ -33,7 +33,7 @@ def test_the_field() -> None:
         "\t header.d=example.org\n"
         "\t header.s=s1\n"
         '\t header.b="ab+/cd==";\n'
-        "\tdmarc=fail (p=reject) header.from=example.org\n"
+        "\tdmarc=fail header.from=example.org policy.dmarc=reject\n"
     )
     assert results_field("mailserver", []) == b"Authentication-Results: mailserver;\n\tnone\n"
 
