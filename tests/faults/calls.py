@@ -25,6 +25,7 @@ NAMES = (
     "fdatasync",
     "fsync",
     "rename",
+    "link",
     "unlink",
 )
 _REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in NAMES}

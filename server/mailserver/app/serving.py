@@ -30,6 +30,7 @@ from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.settings import Settings
 from mailserver.store.files import OPEN_MAILBOXES, FileStore
+from mailserver.store.mailbox_lock import Foreign
 from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import KeysUnusable
 from mailserver.wire import peer
@@ -217,8 +218,13 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
         allowed = Failures(access.auth_failures, access.auth_failures_per_address)
         users = UsersFile(data, allowed=allowed)
         open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
-        memory = chosen.limits.memory_limit
-        store = FileStore(data, time.time, open_mailboxes=open_mailboxes, memory_octets=memory)
+        store = FileStore(
+            data,
+            time.time,
+            open_mailboxes=open_mailboxes,
+            memory_octets=chosen.limits.memory_limit,
+            foreign=Foreign(chosen.storing.foreign_locks),
+        )
         return users, store
     except AccountsUnusable as problem:
         raise _CannotStart(str(problem)) from None

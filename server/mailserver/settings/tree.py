@@ -178,6 +178,19 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Storing:
+    """The mailbox files"""
+
+    foreign_locks: str = setting(
+        kinds.choice("fcntl", "dotlock", "off"),
+        "fcntl",
+        "Which locks of other programs that write to the mailbox files are taken: an fcntl lock, "
+        "and where somebody has a dotlock (mymailbox.lock) he is waited for; a dotlock too, each "
+        "time, for programs that know no other; none, where nobody else writes.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """Whether mail comes from where it says"""
 
@@ -484,6 +497,7 @@ class Settings:
     ports: Ports = Ports()
     access: Access = Access()
     delivery: Delivery = Delivery()
+    storing: Storing = Storing()
     trust: Trust = Trust()
     relaying: Relaying = Relaying()
     limits: Limits = Limits()
@@ -497,6 +511,7 @@ GROUPS: dict[str, type] = {
     "ports": Ports,
     "access": Access,
     "delivery": Delivery,
+    "storing": Storing,
     "trust": Trust,
     "relaying": Relaying,
     "limits": Limits,

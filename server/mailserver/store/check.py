@@ -177,8 +177,9 @@ def _opened(data: int, user: str) -> Iterator[tuple[int, int]]:
     """Descriptors of the user's folder and mailbox; nobody of us writes there meanwhile."""
     file = MailboxFile(data, user, _set_nothing_aside)
     try:
-        if not file.lock(LOCK_SECONDS):
-            raise TimeoutError("somebody keeps the write lock")
+        os.stat(MAILBOX, dir_fd=file.folder, follow_symlinks=False)
+        if not file.lock(LOCK_SECONDS, replace=True):
+            raise TimeoutError("another program keeps it locked")
         mailbox, _ = open_mailbox(file.folder, user, os.O_RDWR)
         try:
             yield file.folder, mailbox

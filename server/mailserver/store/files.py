@@ -14,6 +14,7 @@ from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store import index, mbox
 from mailserver.store.base import Delivery, Deposit, MailboxUnusable, Usage
 from mailserver.store.mailbox_file import INDEX, MailboxFile
+from mailserver.store.mailbox_lock import Foreign
 from mailserver.store.maildrop import FileMaildrop
 from mailserver.store.pieces import MAILBOX
 from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileBody, FileStaging, MemoryUse
@@ -69,12 +70,14 @@ class FileStore:
         reserve_octets: int = RESERVE_OCTETS,
         open_mailboxes: int = OPEN_MAILBOXES,
         memory_octets: int = MEMORY_OCTETS_IN_ALL,
+        foreign: Foreign = Foreign.FCNTL,
     ) -> None:
         """`data`: the data folder, which must exist; raises OSError when it cannot be used."""
         self._spool = str(data / OWN_FOLDER / SPOOL)
         self._clock = clock
         self._reserve_octets = reserve_octets
         self._open_mailboxes = open_mailboxes
+        self._foreign = foreign
         self._folder = durable.open_folder(str(data))
         own = durable.open_folder(OWN_FOLDER, self._folder, create=True)
         for name in (SPOOL, LOST_AND_FOUND):
@@ -113,7 +116,7 @@ class FileStore:
 
     def open_maildrop(self, user: str) -> FileMaildrop:
         """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError."""
-        return FileMaildrop(self._folder, _checked(user), self._set_aside)
+        return FileMaildrop(self._folder, _checked(user), self._set_aside, self._foreign)
 
     # -- appending ---------------------------------------------------------------------------------
 
@@ -165,7 +168,8 @@ class FileStore:
             self._open.pop(user).close()
             file = None
         if file is None:
-            file = self._open[user] = MailboxFile(self._folder, _checked(user), self._set_aside)
+            file = MailboxFile(self._folder, _checked(user), self._set_aside, self._foreign)
+            self._open[user] = file
         self._open.move_to_end(user)
         return file
 

@@ -8,11 +8,23 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 
 from mailserver import durable
 
 _POLL_SECONDS = 0.0002
 _LONGEST_POLL_SECONDS = 0.005
+
+
+def wait_for(attempt: Callable[[], bool], timeout: float) -> bool:
+    """Try until it goes well, for at most `timeout` seconds; once at least."""
+    give_up, pause = time.monotonic() + timeout, _POLL_SECONDS
+    while not attempt():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+    return True
 
 
 class FileLock:
@@ -31,13 +43,17 @@ class FileLock:
 
     def acquire(self, timeout: float) -> bool:
         """Take it, waiting at most `timeout` seconds."""
-        give_up, pause = time.monotonic() + timeout, _POLL_SECONDS
-        while not self.try_acquire():
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-        return True
+        return wait_for(self.try_acquire, timeout)
+
+    @property
+    def inode(self) -> int:
+        """Of the lock's file."""
+        return os.fstat(self._fd).st_ino
+
+    def say(self, who: bytes) -> None:
+        """Write into the file who has the lock."""
+        durable.write_at(self._fd, who, 0)
+        os.ftruncate(self._fd, len(who))
 
     def noted(self) -> int:
         """The last time that was left here, in seconds since the epoch; 0: none."""

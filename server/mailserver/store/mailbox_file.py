@@ -26,7 +26,7 @@ from mailserver import durable
 from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.index import Entry, Index
-from mailserver.store.locks import FileLock
+from mailserver.store.mailbox_lock import Foreign, MailboxLock
 from mailserver.store.pieces import (
     MAILBOX,
     Record,
@@ -44,7 +44,6 @@ from mailserver.store.pieces import (
 )
 
 INDEX = ".index"
-WRITE_LOCK = ".write"
 SESSION_LOCK = ".session"
 
 
@@ -60,7 +59,9 @@ class SetAside(Protocol):
 class MailboxFile:
     """The mailbox of one user, opened when first needed."""
 
-    def __init__(self, data_folder: int, user: str, set_aside: SetAside) -> None:
+    def __init__(
+        self, data_folder: int, user: str, set_aside: SetAside, foreign: Foreign = Foreign.FCNTL
+    ) -> None:
         """Makes the user's folder when it is missing; raises MailboxUnusable, OSError."""
         self.user = user
         try:
@@ -72,7 +73,7 @@ class MailboxFile:
         self._data_folder = data_folder
         try:
             self._folder_inode = os.fstat(self.folder).st_ino
-            self._write_lock = FileLock(WRITE_LOCK, self.folder)
+            self._lock = MailboxLock(self.folder, user, foreign)
         except BaseException:
             os.close(self.folder)
             raise
@@ -89,17 +90,16 @@ class MailboxFile:
     def close(self) -> None:
         """Close all descriptors, the lock's too."""
         self._close_files()
-        self._write_lock.close()
+        self._lock.close()
         os.close(self.folder)
 
-    def lock(self, timeout: float) -> bool:
-        """Keep all others from writing, after waiting at most `timeout` seconds. False: somebody
-        else writes; nothing is locked then. Raises MailboxUnusable, OSError."""
-        return self._write_lock.acquire(timeout)
+    def lock(self, timeout: float, *, replace: bool = False) -> bool:
+        """Keep all others from writing, see `MailboxLock.acquire`."""
+        return self._lock.acquire(timeout, replace=replace)
 
     def unlock(self) -> None:
         """Others may write again; `close` does it too."""
-        self._write_lock.release()
+        self._lock.release()
 
     def in_place(self) -> bool:
         """The folder is still the user's; False when somebody moved or removed it."""

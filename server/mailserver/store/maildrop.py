@@ -14,6 +14,7 @@ from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.index import Entry
 from mailserver.store.locks import FileLock
 from mailserver.store.mailbox_file import INDEX, SESSION_LOCK, MailboxFile, SetAside
+from mailserver.store.mailbox_lock import Foreign
 from mailserver.store.pieces import is_record, open_mailbox, read_content, read_index
 
 WRITE_LOCK_SECONDS = 10.0
@@ -49,11 +50,12 @@ class _UniqueIds(Sequence[str]):
 class FileMaildrop:
     """See `base.Maildrop`."""
 
-    def __init__(self, data_folder: int, user: str, set_aside: SetAside) -> None:
+    def __init__(self, data_folder: int, user: str, set_aside: SetAside, foreign: Foreign) -> None:
         """Lock and list; raises MaildropInUse, MailboxUnusable, OSError."""
         self._data_folder = data_folder
         self._user = user
         self._set_aside = set_aside
+        self._foreign = foreign
         self._mailbox = -1
         try:
             self._folder = durable.open_folder(user, data_folder, create=True)
@@ -123,12 +125,12 @@ class FileMaildrop:
             file.close()
         return _Opened(fd, entries)
 
-    def _locked_file(self) -> MailboxFile:
-        """The mailbox, under its write lock (freed by `close`) and repaired."""
-        file = MailboxFile(self._data_folder, self._user, self._set_aside)
+    def _locked_file(self, *, replace: bool = False) -> MailboxFile:
+        """The mailbox, under its locks (freed by `close`) and repaired."""
+        file = MailboxFile(self._data_folder, self._user, self._set_aside, self._foreign)
         try:
-            if not file.lock(WRITE_LOCK_SECONDS):
-                raise OSError(errno.EBUSY, f"{self._user}: another program keeps the write lock")
+            if not file.lock(WRITE_LOCK_SECONDS, replace=replace):
+                raise OSError(errno.EBUSY, f"{self._user}: another program keeps it locked")
             file.refresh()
         except BaseException:
             file.close()
@@ -170,7 +172,7 @@ class FileMaildrop:
         They are found by their unique ids, so it matters not who wrote to the file meanwhile.
         """
         gone = {self._entries[number - 1].unique_id for number in numbers}
-        file = self._locked_file()
+        file = self._locked_file(replace=True)
         try:
             entries = file.checked_entries()
             file.keep_only([entry for entry in entries if entry.unique_id not in gone])

@@ -58,7 +58,7 @@ def test_deleting_waits_for_the_lock_and_gives_up(
     store: FileStore, lock: FileLock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maildrop, "WRITE_LOCK_SECONDS", 0.01)
-    with pytest.raises(OSError, match="keeps the write lock") as raised:
+    with pytest.raises(OSError, match="keeps it locked") as raised:
         delete(store, "bob", 1)
     assert raised.value.errno == errno.EBUSY
     assert len(read(store, "bob")) == 1
