@@ -88,7 +88,7 @@ def limit(most: int, unit: str = "N", least: int = 1) -> Kind[int | None]:
     """A number that may be taken away."""
 
     def check(value: object) -> int | None:
-        if value != 0 and not _is_number(value, least, most):
+        if not (_is_number(value, 0, 0) or _is_number(value, least, most)):
             raise Unfit
         assert isinstance(value, int)
         return value or None

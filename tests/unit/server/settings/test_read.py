@@ -116,6 +116,11 @@ def test_a_service_called_mailserver_is_no_setting() -> None:
             "subject_limit cannot be -1; it is a whole number from 1 to 1000000; 0: no limit",
         ),
         (
+            "subject_limit = 0.0",
+            1,
+            "subject_limit cannot be 0.0; it is a whole number from 1 to 1000000; 0: no limit",
+        ),
+        (
             'domains = "a.example"',
             1,
             (
