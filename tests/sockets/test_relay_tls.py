@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.certificates import Authority, public_key
 from tests.sockets.conftest import SECONDS, Mail, eventually
+from tests.unit.server.relay.dns_server import DnsServer
 
 CONTENT = b"Subject: across\r\n\r\ntext\r\n"
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def make_certificates(folder: Path) -> None:
-    """ca.pem, and server.pem (with its key) for 127.0.0.1 that leads to it."""
-    now = datetime.now(UTC)
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    basic = (
-        x509.CertificateBuilder()
-        .issuer_name(_name("test root"))
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-    )
-    ca_id = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    others = "digital_signature content_commitment key_encipherment data_encipherment"
-    others += " key_agreement encipher_only decipher_only crl_sign"
-    usage = dict.fromkeys(others.split(" "), False)
-    ca = (
-        basic.subject_name(_name("test root"))
-        .public_key(ca_key.public_key())
-        .serial_number(x509.random_serial_number())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(key_cert_sign=True, **usage), critical=True)
-        .add_extension(ca_id, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    leaf = (
-        basic.subject_name(_name("b.test"))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .add_extension(names, critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_id), critical=False
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(leaf.public_bytes(pem) + private)
 
 
 class Verified:
@@ -73,7 +24,9 @@ class Verified:
         self.folder = folder
         for name in "ab":
             (folder / name).mkdir()
-        make_certificates(folder)
+        authority = Authority()
+        (folder / "ca.pem").write_bytes(authority.pem)
+        authority.issue("127.0.0.1").write(folder / "server.pem")
         self.clear = socket.create_server(("127.0.0.1", 0))
         self.b = Mail(
             folder / "b", "--domain", "b.test", "--certificate", str(folder / "server.pem")
@@ -144,3 +97,35 @@ def test_nothing_goes_in_the_clear_where_tls_is_asked_for(verified: Verified) ->
     (left,) = verified.queued()
     (verified.folder / f"a/.mailserver/queue/orders/delete-{left.name}").touch()
     eventually(lambda: not verified.queued())
+
+
+def test_a_certificate_that_the_dns_has(tmp_path: Path) -> None:
+    """DANE from one real server to another: it waits while the record is of another key."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    issued = Authority().issue("mx.b.test")
+    certificate = str(issued.write(tmp_path / "server.pem"))
+    there = Mail(b, "--domain", "b.test", "--certificate", certificate)
+    record = f"_{there.smtp.port}._tcp.mx.b.test"
+    other = [("TLSA", f"3 1 1 {'00' * 32}")]
+    dns = DnsServer({"mx.b.test": [("A", "127.0.0.1")], record: other}, ttl=0)
+    here = Mail(
+        a,
+        *("--domain", "a.test", "--first-retry", "1", "--longest-retry", "1"),
+        *("--nameserver", f"127.0.0.1#{dns.port}", "--dnssec", "true"),
+        *("--routes", f"b.test=mx.b.test:{there.smtp.port}"),
+    )
+    alice, bob = here.new_user(), there.new_user()
+    with smtplib.SMTP("127.0.0.1", here.smtp.port, timeout=SECONDS) as client:
+        client.login(alice, "secret")
+        client.sendmail(f"{alice}@a.test", [f"{bob}@b.test"], CONTENT)
+    here.smtp.wait_for(r"temporary: mx.b.test has not shown by TLS who it is, for which DANE asks")
+    assert there.messages(bob) == []
+    digest = hashlib.sha256(public_key(issued.certificate)).hexdigest()
+    dns.zone[record] = [("TLSA", f"3 1 1 {digest}")]
+    here.smtp.wait_for(rf"to=<{bob}@b.test> delivered")
+    assert b"with ESMTPS id" in there.messages(bob)[0]
+    here.stop()
+    there.stop()
+    dns.close()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailserver.delivery.accept import Reception
-from mailserver.net.smtp_courier import Security, SmtpCourier, Timeouts
+from mailserver.net.smtp_courier import SmtpCourier, Timeouts
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.backoff import Patience
 from mailserver.relay.outbox import SpoolOutbox
 from mailserver.relay.queue import Most, Queue
 from mailserver.relay.routing import SMTP_PORT, Login, Router, StaticRoute
 from mailserver.relay.spool import Spool
+from mailserver.relay.sts_policies import StsPolicies
+from mailserver.relay.tls_policy import TlsPolicy
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
 from mailserver.settings import Settings
@@ -24,6 +28,9 @@ from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import load_keys
 from mailserver.trust.dkim_sign import Signing
 from mailserver.wire.peer import is_in, is_public
+
+if TYPE_CHECKING:
+    from mailserver.net.dns import Dns
 
 
 class Bell:
@@ -73,9 +80,7 @@ class Relaying:
             self._spool,
             Queue(most, patience, chance),
             self._router(),
-            SmtpCourier(
-                own_name, client_tls(self._chosen), self._security(), Timeouts(), self._threads
-            ),
+            SmtpCourier(own_name, client_tls(self._chosen), Timeouts(), self._threads),
             patience,
             world,
         )
@@ -90,10 +95,6 @@ class Relaying:
             await self._task
             await stopping
 
-    def _security(self) -> Security:
-        wanted = self._chosen.relaying.relay_tls
-        return Security(required=wanted != "opportunistic", verified=wanted == "verified")
-
     def _router(self) -> Router:
         chosen = self._chosen.relaying
         login = None
@@ -107,9 +108,21 @@ class Relaying:
         from mailserver.net.dns import Dns
 
         shuffle = secrets.SystemRandom().shuffle
+        trust = self._chosen.trust
+        resolver = Dns(trust.nameservers, validating=trust.dnssec)
         may_reach = (lambda address: True) if chosen.relay_private else is_public
-        resolver = Dns(self._chosen.trust.nameservers)
-        return Router(resolver, self._is_own, shuffle, routes, may_reach)
+        ask_tls = TlsPolicy(
+            chosen.relay_tls,
+            resolver if trust.dnssec else None,
+            self._policies(resolver, may_reach) if chosen.mta_sts else None,
+        )
+        return Router(resolver, self._is_own, shuffle, routes, may_reach, ask_tls)
+
+    def _policies(self, resolver: Dns, may_reach: Callable[[str], bool]) -> StsPolicies:
+        from mailserver.net.policy_fetch import PolicyFetch
+
+        fetch = PolicyFetch(resolver, may_reach, _roots(self._chosen))
+        return StsPolicies(self._chosen.data, resolver, fetch, self._threads, time.time)
 
     def _is_own(self, host: str) -> bool:
         listening = self._chosen.listening
@@ -128,9 +141,12 @@ def signing(chosen: Settings) -> Signing:
 
 def client_tls(chosen: Settings) -> ClientTls:
     """Raises CertificateUnusable for a file of roots that is none."""
-    roots: Path | None = None
-    if chosen.relaying.relay_roots:
-        roots = chosen.data / chosen.relaying.relay_roots
-    tls = ClientTls(roots)
+    tls = ClientTls(_roots(chosen))
     tls.check()
     return tls
+
+
+def _roots(chosen: Settings) -> Path | None:
+    """None: the system's."""
+    roots = chosen.relaying.relay_roots
+    return chosen.data / roots if roots else None

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from mailserver.net.dns import Dns
-from mailserver.relay.routing import DnsTrouble as NoAnswer
-from mailserver.relay.routing import NoSuchName
+from mailserver.relay.dns import DnsTrouble as NoAnswer
+from mailserver.relay.dns import NoSuchName
 from mailserver.trust.dns import Address, DnsTrouble
 
 

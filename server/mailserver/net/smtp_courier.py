@@ -13,6 +13,7 @@ from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.courier import Unreachable
 from mailserver.relay.routing import NextHost
+from mailserver.relay.tls_demand import Encrypted, Opportunistic, Pinned, Valid
 from mailserver.smtp.events import NEED_DATA
 from mailserver.smtp.outbound import OutboundSession
 from mailserver.smtp.outbound_events import (
@@ -54,16 +55,6 @@ class Timeouts:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Security:
-    """What is asked of TLS."""
-
-    required: bool = False
-    """Never in the clear."""
-    verified: bool = False
-    """Only to servers that have shown who they are."""
-
-
 class SmtpCourier:
     """See `relay.courier.Courier`."""
 
@@ -71,38 +62,35 @@ class SmtpCourier:
         self,
         own_name: str,
         tls: ClientTls,
-        security: Security,
         timeouts: Timeouts,
         in_thread: InThread,
     ) -> None:
         """For use inside a running event loop."""
         self._own_name = own_name
         self._tls = tls
-        self._security = security
         self._timeouts = timeouts
         self._in_thread = in_thread
         self._burst = Burst()
 
     async def connect(self, hosts: AsyncIterator[NextHost]) -> SmtpConnection:
         """See Courier."""
-        last, tried = failed(Fate.TEMPORARY, "4.1", "no address"), 0
+        found: list[Outcome] = []
         async for host in hosts:
-            for address in host.addresses:
+            for address in host.addresses[: ADDRESSES_LIMIT - len(found)]:
                 try:
                     return await self._connect(host, address)
                 except Unreachable as problem:
-                    last, tried = problem.outcome, tried + 1
-                if tried >= ADDRESSES_LIMIT:
-                    break
-            if tried >= ADDRESSES_LIMIT:
+                    found.append(problem.outcome)
+            if len(found) >= ADDRESSES_LIMIT:
                 break
-        raise Unreachable(last)
+        # the last one's, and one that may yet change its mind before those that never will
+        raise Unreachable(max(reversed(found), key=lambda one: one.fate is Fate.TEMPORARY))
 
     async def _connect(self, host: NextHost, address: str) -> SmtpConnection:
         try:
             return await self._try(host, address, starttls=True)
         except _HandshakeFailed as problem:
-            if self._security.required or self._security.verified or host.login:
+            if not isinstance(host.demand, Opportunistic):
                 raise Unreachable(problem.outcome) from None
         try:  # RFC 7435: TLS where it is to be had
             return await self._try(host, address, starttls=False)
@@ -114,7 +102,7 @@ class SmtpCourier:
             self._own_name, host, self._tls, self._timeouts, self._in_thread, self._burst
         )
         try:
-            await connection.open(address, self._security, starttls=starttls)
+            await connection.open(address, starttls=starttls)
         except BaseException:
             connection.abort()
             raise
@@ -147,7 +135,7 @@ class SmtpConnection:
         self._stream: SocketStream | None = None
         self._session = OutboundSession(own_name, host.name)
 
-    async def open(self, address: str, security: Security, *, starttls: bool) -> None:
+    async def open(self, address: str, *, starttls: bool) -> None:
         """Up to the point where a message can be sent; raises Unreachable."""
         where = f"{self._host.name} [{address}]:{self._host.port}"
         loop = asyncio.get_running_loop()
@@ -167,7 +155,7 @@ class SmtpConnection:
         await self._ready()
         if starttls and self._session.offers.starttls:
             await self._start_tls()
-        self._check(security)
+        self._check()
         if self._host.login is not None:
             await self._log_in(self._host.login.user, self._host.login.password)
         self.usable = True
@@ -186,27 +174,42 @@ class SmtpConnection:
         assert self._stream is not None, "it is connected"
         try:
             async with asyncio.timeout(self._timeouts.handshake):
-                await self._stream.start_tls(self._tls.to(self._host.name), _FOREVER)
+                await self._stream.start_tls(self._tls.to(_server_name(self._host)), _FOREVER)
         except (ConnectionError, TimeoutError):
             text = f"TLS with {self._host.name} failed"
             raise _HandshakeFailed(failed(Fate.TEMPORARY, "7.0", text)) from None
-        encryption = self._stream.encryption
-        assert encryption is not None, "start_tls has set it"
+        demand = self._host.demand
+        known = isinstance(demand, Valid | Pinned)
         self._session = OutboundSession(
             self._own_name,
             self._host.name,
             tls=True,
-            verified=self._tls.verifies(encryption, self._host.name),
+            verified=known and self._tls.satisfies(self._stream.encryption, demand),
             greeting=greeting,
         )
 
-    def _check(self, security: Security) -> None:
-        session, verified = self._session, security.verified or self._host.login is not None
-        if verified and not session.verified:
-            text = f"{self._host.name} has not shown by TLS who it is"
-            raise Unreachable(failed(Fate.TEMPORARY, "7.5", text))
-        if security.required and not session.tls:
-            raise Unreachable(failed(Fate.TEMPORARY, "7.4", f"{self._host.name} offers no TLS"))
+    def _check(self) -> None:
+        """What is asked of TLS has to be there before mail, or a password, goes out."""
+        assert self._stream is not None, "it is connected"
+        host, demand, encryption = self._host, self._host.demand, self._stream.encryption
+        match demand:
+            case Opportunistic(None):
+                pass
+            case Opportunistic(tested):
+                if tested is not None and not self._tls.satisfies(encryption, tested):
+                    log.warning("%s, in testing, would refuse %s", tested.asked_by, host.name)
+            case Encrypted(asked_by):
+                if encryption is None:
+                    text = f"{host.name} offers no TLS, for which {asked_by} asks"
+                    raise Unreachable(failed(Fate.TEMPORARY, "7.4", text))
+            case Valid() | Pinned():
+                if not self._session.verified:
+                    text = f"{host.name} has not shown by TLS who it is, for which "
+                    text += f"{demand.asked_by} asks"
+                    raise Unreachable(failed(Fate.TEMPORARY, "7.5", text))
+        if host.promises and not self._session.offers.require_tls:
+            text = f"{host.name} does not offer REQUIRETLS (RFC 8689 4.2.1)"
+            raise Unreachable(failed(Fate.PERMANENT, "7.30", text))
 
     async def _log_in(self, user: str, password: str) -> None:
         self._session.authenticate(user, password)
@@ -319,6 +322,11 @@ class SmtpConnection:
         self.usable = False
         if self._stream is not None:
             self._stream.abort()
+
+
+def _server_name(host: NextHost) -> str:
+    """What to ask for by SNI: with DANE the name whose records they are (RFC 7672 8.1)."""
+    return host.demand.names[0] if isinstance(host.demand, Pinned) else host.name
 
 
 def _outcome_of(event: OutboundEvent) -> Outcome:

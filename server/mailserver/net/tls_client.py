@@ -5,15 +5,21 @@ from __future__ import annotations
 import ipaddress
 import logging
 import ssl
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
+from cryptography.x509.verification import Criticality, ExtensionPolicy
 from OpenSSL import SSL
 
 from mailserver.net.tls import CertificateUnusable, Encryption, TlsLayer
+from mailserver.relay.dane import LEAF, Tlsa
+from mailserver.relay.tls_demand import Demand, Encrypted, Opportunistic, Pinned, Valid
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +28,7 @@ class ClientTls:
     """What all connections to other servers share.
 
     No certificate is refused in the handshake: most mail servers have none that could be checked,
-    and TLS with anybody is better than none (RFC 7435). Whoever has to know asks `verifies`."""
+    and TLS with anybody is better than none (RFC 7435). Whoever has to know asks `satisfies`."""
 
     def __init__(self, roots: Path | None = None) -> None:
         """`roots`: a PEM file with the certificates that are believed; None: the system's."""
@@ -36,18 +42,19 @@ class ClientTls:
         """For a connection to this host."""
         return TlsToHost(self._context, host)
 
-    def verifies(self, encryption: Encryption, host: str) -> bool:
-        """The certificate is for this host name or IP address, valid now, and leads to a root."""
-        if not encryption.chain or self._store is None:
-            return False
-        leaf, *others = encryption.chain
-        builder = verification.PolicyBuilder().store(self._store).time(datetime.now(UTC))
-        try:
-            builder.build_server_verifier(_subject(host)).verify(leaf, others)
-        except (verification.VerificationError, ValueError) as problem:
-            log.info("the certificate of %s is not believed: %s", host, problem)
-            return False
-        return True
+    def satisfies(self, encryption: Encryption | None, demand: Demand) -> bool:
+        """What is known of the connection is what is asked for."""
+        chain = encryption.chain if encryption else ()
+        match demand:
+            case Valid(names):
+                store = self._store
+                return bool(chain) and store is not None and _leads_to(store, chain, names)
+            case Pinned(records, names):
+                return bool(chain) and any(_is_meant(one, chain, names) for one in records)
+            case Encrypted():
+                return encryption is not None
+            case Opportunistic():
+                return True
 
     @cached_property
     def _store(self) -> verification.Store | None:
@@ -84,6 +91,56 @@ class TlsToHost:
         layer = TlsLayer(connection)
         layer.begin()
         return layer
+
+
+def _leads_to(
+    store: verification.Store,
+    chain: tuple[x509.Certificate, ...],
+    names: Iterable[str],
+    authorities: ExtensionPolicy | None = None,
+) -> bool:
+    """The first certificate is for one of the names, valid now, and leads to one in the store."""
+    leaf, *others = chain
+    builder = verification.PolicyBuilder().store(store).time(datetime.now(UTC))
+    if authorities is not None:
+        servers = ExtensionPolicy.webpki_defaults_ee()
+        builder = builder.extension_policies(ca_policy=authorities, ee_policy=servers)
+    for name in names:
+        try:
+            builder.build_server_verifier(_subject(name)).verify(leaf, others)
+        except (verification.VerificationError, ValueError) as problem:
+            log.info("the certificate of %s is not believed: %s", name, problem)
+        else:
+            return True
+    return False
+
+
+def _is_meant(record: Tlsa, chain: tuple[x509.Certificate, ...], names: Iterable[str]) -> bool:
+    """RFC 7672 3.1.1: a record of usage 3 is about the certificate, whatever names and dates are in
+    it. 3.1.2: one of usage 2 is about an authority above it, which the server sends, or the record
+    itself carries."""
+    if record.usage == LEAF:
+        return record.means(*_octets(chain[0]))
+    above = list(chain[1:])
+    if record.whole_certificate:
+        with suppress(ValueError):
+            above.append(x509.load_der_x509_certificate(record.whole_certificate))
+    anchors = [one for one in above if record.means(*_octets(one))]
+    return bool(anchors) and _leads_to(verification.Store(anchors), chain, names, _authorities())
+
+
+def _octets(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    public_key = certificate.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    )
+    return certificate.public_bytes(Encoding.DER), public_key
+
+
+def _authorities() -> ExtensionPolicy:
+    """A domain's own authority may lack what browsers ask of public ones, and has to be one."""
+    return ExtensionPolicy.permit_all().require_present(
+        x509.BasicConstraints, Criticality.AGNOSTIC, None
+    )
 
 
 def _is_address(host: str) -> bool:

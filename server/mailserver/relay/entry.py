@@ -22,6 +22,7 @@ from mailserver.message.envelope import (
     Return,
 )
 from mailserver.message.outcome import Fate, Outcome
+from mailserver.relay.routing import Wish
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
 VERSION = 1
@@ -47,6 +48,15 @@ class Entry:
     """The content has octets above 127."""
     utf8_header: bool = False
     """Its header has."""
+    tls_optional: bool = False
+    """Its header says TLS-Required: No (RFC 8689 3)."""
+
+    @property
+    def wish(self) -> Wish:
+        """What its sender asks of TLS. A report is not lost for it (RFC 8689 5)."""
+        if self.parameters.require_tls:
+            return Wish.REQUIRED if self.reverse_path.mailbox else Wish.NONE
+        return Wish.OPTIONAL if self.tls_optional else Wish.NONE
 
 
 class Order(Enum):
@@ -187,6 +197,7 @@ def read_entry(line: bytes) -> Entry:
             octets=int(found["octets"]),
             eight_bit=found["eight_bit"],
             utf8_header=found["utf8_header"],
+            tls_optional=found.get("tls_optional", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadLine(f"{type(error).__name__}: {error}") from None
@@ -237,6 +248,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "octets": entry.octets,
         "eight_bit": entry.eight_bit,
         "utf8_header": entry.utf8_header,
+        "tls_optional": entry.tls_optional,
         "mail": {
             "from": _mailbox(sender) if sender else None,
             "eight_bit": asked.eight_bit,

@@ -132,6 +132,7 @@ class Ledger:
         assert sender is not None, "nobody else gets reports"
         whole = entry.parameters.returned is Return.FULL and action is Action.FAILED
         whole = whole and entry.octets <= reporting.FULL_LIMIT
+        whole = whole and not entry.parameters.require_tls  # RFC 8689 5
         original = await self._world.in_thread(partial(self._original, entry.id, whole=whole))
         content = reporting.report(
             About(entry.id, entry.arrived, entry.parameters, str(sender)),

@@ -13,6 +13,7 @@ from mailserver.relay.spool import Spool
 from mailserver.store.base import Body
 from mailserver.threads import InThread
 
+_TLS_OPTIONAL = re.compile(rb"^tls-required[ \t]*:[ \t]*no[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -76,5 +77,6 @@ class SpoolOutbox:
             octets=len(beginning) + body.octets,
             eight_bit=not all(piece.isascii() for piece in content()),
             utf8_header=not beginning.isascii(),
+            tls_optional=_TLS_OPTIONAL.search(head) is not None,
         )
         return self._spool.hold(entry, content())

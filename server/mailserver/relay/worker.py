@@ -197,7 +197,7 @@ class Relay:
 
     def _destination(self, message: QueuedMessage, number: int) -> str:
         recipient = message.entry.recipients[number]
-        return self._router.destination(recipient.forward_path.mailbox.domain)
+        return self._router.destination(recipient.forward_path.mailbox.domain, message.entry.wish)
 
     def _forget(self, message_id: str) -> None:
         for job in self._jobs.pop(message_id, ()):
@@ -266,7 +266,7 @@ class Relay:
         try:
             line.connection = await self._courier.connect(self._router.hosts(destination))
         except (Unreachable, NoRoute) as problem:
-            sure = isinstance(problem, NoRoute) and problem.outcome.fate is Fate.PERMANENT
+            sure = problem.outcome.fate is Fate.PERMANENT
             line.answered = sure
             if not sure:
                 self._why_silent[destination] = problem.outcome

@@ -233,6 +233,14 @@ class Trust:
         SMTP,
         option="--nameserver",
     )
+    dnssec: bool = setting(
+        kinds.FLAG,
+        False,
+        "Whether these DNS servers check DNSSEC, and nobody sits between them and this machine: "
+        "what they call secure is believed then, and the certificates of other servers have to be "
+        "those that their domains publish (DANE).",
+        SMTP,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +293,13 @@ class Relaying:
         "opportunistic",
         "TLS to other servers: where it is offered, also with a certificate that proves nothing; "
         "always, or the message waits; always and with a certificate that leads to a root.",
+        SMTP,
+    )
+    mta_sts: bool = setting(
+        kinds.FLAG,
+        True,
+        "Whether domains are asked, by DNS and HTTPS, for a policy that wants TLS and good "
+        "certificates of their mail servers (MTA-STS); it is kept in .mailserver/mta-sts.",
         SMTP,
     )
     relay_roots: str = setting(

@@ -55,7 +55,8 @@ def obstacle(
     has: Offers, transaction: Transaction, recipient: Recipient, *, verified: bool
 ) -> Outcome | None:
     """Why this server cannot have the message for this recipient; None: it can be tried."""
-    if transaction.parameters.require_tls and not (verified and has.require_tls):
+    needs_tls = transaction.parameters.require_tls and transaction.reverse_path.mailbox
+    if needs_tls and not (verified and has.require_tls):  # a report goes all the same (5)
         text = "REQUIRETLS: the next server does not promise it inside verified TLS (RFC 8689 4.2)"
         return failed(Fate.PERMANENT, "7.30", text)
     if has.size is not None and transaction.octets > has.size:
@@ -84,7 +85,7 @@ def mail_line(has: Offers, transaction: Transaction) -> str:
         words.append(f"RET={asked.returned.value}")
     if has.dsn and asked.envelope_id:
         words.append(f"ENVID={xtext.encode(asked.envelope_id)}")
-    if asked.require_tls:
+    if asked.require_tls and has.require_tls:
         words.append("REQUIRETLS")
     return " ".join(words)
 

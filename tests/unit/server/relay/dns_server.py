@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
+from collections.abc import Iterable
 
 import dns.flags
 import dns.message
@@ -17,12 +18,18 @@ import dns.rrset
 SOA = "ns.test. root.test. 1 60 60 60 60"
 
 
+Zone = dict[str, list[tuple[str, str]]]
+
+
 class DnsServer:
     """`zone`: name to records, such as ("MX", "10 mx.b.test."); a name that is missing is NXDOMAIN.
-    ("FAIL", kind): SERVFAIL to questions of that kind."""
+    ("FAIL", kind): SERVFAIL to questions of that kind. `insecure`: names, and all below them, of
+    which DNSSEC knows nothing; it vouches for the others."""
 
-    def __init__(self, zone: dict[str, list[tuple[str, str]]]) -> None:
+    def __init__(self, zone: Zone, insecure: Iterable[str] = (), ttl: int = 60) -> None:
         self.zone = zone
+        self._insecure = tuple(insecure)
+        self._ttl = ttl
         self.asked: Counter[tuple[str, str]] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -61,13 +68,22 @@ class DnsServer:
                 break
             found = [text for record, text in records if record == kind]
             if found:
-                response.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", kind, *found))
+                response.answer.append(
+                    dns.rrset.from_text(f"{name}.", self._ttl, "IN", kind, *found)
+                )
                 break
             alias = [text for record, text in records if record == "CNAME"]
             if not alias:
                 break
-            response.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", *alias))
+            response.answer.append(
+                dns.rrset.from_text(f"{name}.", self._ttl, "IN", "CNAME", *alias)
+            )
             name = alias[0].rstrip(".")
+        if query.flags & dns.flags.AD and not any(map(self._is_insecure, seen)):
+            response.flags |= dns.flags.AD  # RFC 6840 5.8
         if not response.answer:
             response.authority.append(dns.rrset.from_text("test.", 60, "IN", "SOA", SOA))
         return response.to_wire()
+
+    def _is_insecure(self, name: str) -> bool:
+        return any(name == one or name.endswith(f".{one}") for one in self._insecure)

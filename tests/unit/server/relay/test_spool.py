@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ from mailserver.relay.entry import (
     read_entry,
     read_note,
 )
+from mailserver.relay.routing import Wish
 from mailserver.relay.spool import Held, Spool, Unreadable
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
@@ -90,10 +93,42 @@ def test_an_entry_comes_back(
     sender = ReversePath(None if null else Mailbox(local, text))
     asked = MailParameters(None, null, not null, None, text, null)
     one = Recipient(ForwardPath(Mailbox(local, text)), RcptParameters(notify, text))
-    made = Entry("id-1", 1.5, sender, asked, (one, one), 7, null, not null)
+    made = Entry("id-1", 1.5, sender, asked, (one, one), 7, null, not null, null)
     line = line_of(made)
     assert line.count(b"\n") == 1
     assert read_entry(line) == made
+
+
+def test_an_entry_of_before_there_was_tls_required() -> None:
+    line = line_of(entry()).partition(b" ")[2].replace(b',"tls_optional":false', b"")
+    assert b"tls_optional" not in line
+    before = b"%08x %s" % (zlib.crc32(line.rstrip(b"\n")), line)
+    assert read_entry(before) == entry()
+
+
+@pytest.mark.parametrize(
+    ("required", "optional", "sender", "wish"),
+    [
+        (False, False, True, Wish.NONE),
+        (True, False, True, Wish.REQUIRED),
+        (True, True, True, Wish.REQUIRED),  # RFC 8689 4.1: TLS-Required is not looked at then
+        (False, True, True, Wish.OPTIONAL),
+        (True, False, False, Wish.NONE),  # RFC 8689 5: a report is not lost for it
+    ],
+)
+def test_what_is_asked_of_tls(
+    required: bool,  # rows of the table
+    optional: bool,
+    sender: bool,
+    wish: Wish,
+) -> None:
+    made = replace(
+        entry(),
+        parameters=MailParameters(require_tls=required),
+        tls_optional=optional,
+        reverse_path=ReversePath(Mailbox("alice", "a.test") if sender else None),
+    )
+    assert made.wish is wish
 
 
 @pytest.mark.parametrize("note", NOTES)

@@ -18,17 +18,20 @@ from mailserver.message.envelope import (
     Notify,
     RcptParameters,
     Recipient,
+    Return,
 )
 from mailserver.message.outcome import Fate, Outcome
 from mailserver.message.transaction import Transaction
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.relay.backoff import Patience
 from mailserver.relay.courier import Unreachable
+from mailserver.relay.dns import Exchangers, Found
 from mailserver.relay.entry import Note
 from mailserver.relay.outbox import SpoolOutbox
 from mailserver.relay.queue import Most, Queue
-from mailserver.relay.routing import NextHost, Router, StaticRoute
+from mailserver.relay.routing import Candidate, NextHost, Router, StaticRoute, Wish
 from mailserver.relay.spool import Spool
+from mailserver.relay.tls_demand import ANYTHING, Demand
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
 from mailserver.store.memory import MemoryStaging
@@ -110,11 +113,11 @@ class Internet:
 
 
 class NoDns:
-    async def exchangers(self, name: str) -> tuple[tuple[int, str], ...]:
-        return ((0, ""),) if name == "null.test" else ()
+    async def exchangers(self, name: str) -> Exchangers:
+        return Exchangers(((0, ""),) if name == "null.test" else ())
 
-    async def addresses(self, name: str) -> tuple[str, ...]:
-        return ("192.0.2.1",)
+    async def addresses(self, name: str) -> Found:
+        return Found(("192.0.2.1",))
 
 
 class Site:
@@ -125,6 +128,7 @@ class Site:
         self.patience = patience or Patience()
         self.reports: list[tuple[float, str, bytes]] = []
         self.verdict = ACCEPTED
+        self.wishes = Counter[Wish]()
         self._data = data
         self._names = 0
         self.start()
@@ -138,10 +142,16 @@ class Site:
     def relay(self) -> Relay:
         world = World(here, lambda: self.internet.now, lambda: 0.5, self._wait, self._take_report)
         routes = {"a.test": StaticRoute("a.test")}
-        router = Router(NoDns(), lambda name: False, lambda names: None, routes)
+        router = Router(
+            NoDns(), lambda name: False, lambda names: None, routes, ask_tls=self._ask_tls
+        )
         return Relay(
             "own.test", self.spool, self.queue, router, self.internet, self.patience, world
         )
+
+    async def _ask_tls(self, candidate: Candidate, wish: Wish) -> Demand:
+        self.wishes[wish] += 1
+        return ANYTHING
 
     async def _take_report(self, mailbox: Mailbox, content: bytes) -> Verdict:
         if self.verdict:
@@ -185,6 +195,7 @@ class Site:
         sender: str = "alice@own.test",
         notify: frozenset[Notify] | None = None,
         content: bytes = b"Subject: one\r\n\r\ntext\r\n",
+        asked: MailParameters | None = None,
     ) -> str:
         """A message into the queue."""
         staging = MemoryStaging()
@@ -196,7 +207,8 @@ class Site:
             Recipient(ForwardPath(mailbox(one)), RcptParameters(notify)) for one in addresses
         )
         path = ReversePath(mailbox(sender) if sender else None)
-        envelope = Envelope(Client("192.0.2.9"), path, MailParameters(), recipients)
+        asked = asked or MailParameters()
+        envelope = Envelope(Client("192.0.2.9"), path, asked, recipients)
 
         async def story() -> None:
             held = await self.outbox.hold(envelope, name, message.header_block, message.body)
@@ -473,3 +485,27 @@ def test_a_folder_that_cannot_be_read_for_a_while(
     site.go()
     assert len(site.internet.at("b.test").got) == 1
     assert site.left() == []
+
+
+# -- what senders ask of TLS ----------------------------------------------------------------------
+
+
+def test_each_wish_has_connections_of_its_own(site: Site) -> None:
+    """RFC 8689: what one sender asks is neither forgotten nor forced upon others."""
+    site.put("bob@b.test")
+    site.put("bob@b.test", asked=MailParameters(require_tls=True))
+    site.put("bob@b.test", content=b"TLS-Required: No\r\n\r\n")
+    site.put("bob@b.test", content=b"Subject: x\r\n\r\nTLS-Required: No\r\n")
+    site.go()
+    wishes = site.wishes[Wish.REQUIRED], site.wishes[Wish.OPTIONAL]
+    assert wishes == (1, 1)
+    assert len(site.internet.at("b.test").got) == 4
+
+
+def test_a_report_about_a_message_with_requiretls_has_no_text(site: Site) -> None:
+    """RFC 8689 5: as if RET=HDRS was there, whatever was."""
+    site.internet.at("b.test").answer = NEVER
+    for required in (True, False):
+        site.put("bob@b.test", asked=MailParameters(returned=Return.FULL, require_tls=required))
+    site.go()
+    assert sorted(b"\r\ntext\r\n" in content for *_, content in site.reports) == [False, True]
