@@ -5,6 +5,7 @@ Ours and the peers take turns (A B A B …), so that a slow minute of the machin
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import platform
@@ -19,8 +20,9 @@ from typing import Any
 from cryptography.hazmat.backends import openssl
 
 from bench.load import UnexpectedReply
-from bench.systems import RUN, Start, StartFailed
-from bench.workloads import WORKLOADS, Parameters, VoidRun, Workload
+from bench.systems import RUN, SOURCE, StartFailed
+from bench.workload import Case, Parameters, VoidRun, Workload
+from bench.workloads import WORKLOADS
 
 NOT_A_DISK = {"overlay", "fuse.fuse-overlayfs", "tmpfs", "ramfs", "nfs", "nfs4"}
 
@@ -65,22 +67,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure(workload: Workload, start: Start, parameters: Parameters) -> dict[str, Any]:
-    """One run of one system, as it goes into results.json."""
+def measure(workload: Workload, case: Case, parameters: Parameters) -> dict[str, float]:
+    """The figures of one run, as they go into results.json."""
     try:
-        with start(workload.mailbox) as server:
-            outcome = workload.run(server, parameters)
+        with case.start(case.mailbox.of_share(parameters.share)) as server:
+            outcome = case.run(server, parameters)
     except (StartFailed, VoidRun, UnexpectedReply, OSError, subprocess.TimeoutExpired) as error:
-        sys.exit(f"{workload.name} {start.__name__}: {type(error).__name__}: {error}")
-    return {
-        "done": outcome.done,
-        "seconds": round(outcome.seconds, 4),
-        "per_second": round(outcome.done / outcome.seconds, 2),
-        "cpu_seconds_per_1000": round(outcome.meter.cpu / outcome.done * 1000, 4),
-        "peak_rss_kib": outcome.meter.memory.rss,
-        "peak_pss_kib": outcome.meter.memory.pss,
-        **{name: round(value, 2) for name, value in outcome.also.items()},
+        sys.exit(f"{workload.name} {case.name}: {type(error).__name__}: {error}")
+    meter = outcome.meter
+    figures = {
+        **outcome.figures,
+        "cpu_seconds": meter.cpu,
+        "peak_rss_kib": float(meter.memory.rss),
+        "peak_pss_kib": float(meter.memory.pss),
     }
+    if outcome.done:
+        figures["cpu_seconds_per_1000"] = meter.cpu / outcome.done * 1000
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _say(**line: Any) -> None:
@@ -90,6 +93,8 @@ def _say(**line: Any) -> None:
 def main() -> None:
     order = json.loads(sys.argv[1])
     parameters = Parameters(**order["parameters"])
+    # As an installation does it: no start is measured that compiles.
+    compileall.compile_dir(SOURCE / "server", quiet=1)
     facts = machine()
     if facts["file_system"] in NOT_A_DISK:
         sys.exit(
@@ -99,13 +104,13 @@ def main() -> None:
     for workload in WORKLOADS:
         if workload.name not in order["workloads"]:
             continue
-        for round_number in range(1, order["rounds"] + 1):
-            for start in workload.systems:
+        for round_number in range(1, min(order["rounds"], workload.rounds) + 1):
+            for case in workload.cases:
                 begin = time.monotonic()
-                run = measure(workload, start, parameters)
+                figures = measure(workload, case, parameters)
                 took = round(time.monotonic() - begin, 1)
-                where = {"workload": workload.name, "system": start.__name__, "round": round_number}
-                _say(run={**where, **run}, took=took)
+                where = {"workload": workload.name, "system": case.name, "round": round_number}
+                _say(run={**where, **figures}, took=took)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.load import CRLF, UnexpectedReply, connected, inside_tls
 from bench.scram import Scram
 
-REPLY_OCTETS = 4096
+REPLY_OCTETS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Account:
 
 def read_reply(connection: socket.socket, end: bytes = CRLF, begin: bytes = b"+OK") -> bytes:
     """A reply that begins and ends like this; raises UnexpectedReply for any other."""
-    reply = connection.recv(REPLY_OCTETS)
+    reply = bytearray(connection.recv(REPLY_OCTETS))
     while not reply.endswith(end) and not reply.startswith(b"-"):
         more = connection.recv(REPLY_OCTETS)
         if not more:
             break
         reply += more
     if not reply.startswith(begin) or not reply.endswith(end):
-        raise UnexpectedReply(repr(reply[:200]))
-    return reply
+        raise UnexpectedReply(repr(bytes(reply[:200])))
+    return bytes(reply)
 
 
 def _log_in(connection: socket.socket, account: Account) -> None:

@@ -12,9 +12,9 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from bench.mailbox import Mailbox
 from bench.systems import (
     CLEAR,
-    OWNER,
     PASSWORD,
     PEERS,
     RUN,
@@ -53,13 +53,18 @@ def _certificate(folder: Path) -> None:
 
 def _hashed(folder: Path) -> None:
     """The passwords in this folder's users.txt become argon2id hashes and SCRAM keys."""
-    command = [sys.executable, SOURCE / "server" / "mailadmin.py", "--data", folder]
+    command: list[str | Path] = [
+        sys.executable,
+        SOURCE / "server" / "mailadmin.py",
+        "--data",
+        folder,
+    ]
     command += ["users", "hash"]
     subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS_FOR_A_COMMAND)
 
 
 def _ours(
-    name: str, port: int, content: bytes, *, hashed: bool = False
+    name: str, port: int, content: Mailbox, *, hashed: bool = False
 ) -> AbstractContextManager[Server]:
     setting, tls_port = _TLS_PORTS[name]
 
@@ -73,20 +78,20 @@ def _ours(
     return ours(f"{name}.py", port, content, prepare, tls_port)
 
 
-def smtpmail_tls(content: bytes) -> AbstractContextManager[Server]:
+def smtpmail_tls(content: Mailbox) -> AbstractContextManager[Server]:
     return _ours("smtpmail", 2525, content)
 
 
-def popserver_tls(content: bytes) -> AbstractContextManager[Server]:
+def popserver_tls(content: Mailbox) -> AbstractContextManager[Server]:
     return _ours("popserver", 1110, content)
 
 
-def popserver_hashed(content: bytes) -> AbstractContextManager[Server]:
+def popserver_hashed(content: Mailbox) -> AbstractContextManager[Server]:
     """Its users have argon2id hashes and SCRAM keys."""
     return _ours("popserver", 1110, content, hashed=True)
 
 
-def postfix_tls(content: bytes) -> AbstractContextManager[Server]:
+def postfix_tls(content: Mailbox) -> AbstractContextManager[Server]:
     """With Dovecot's processes for the logins, which count as Postfix's own."""
     empty_run_folder()
     house = postfix_house()
@@ -98,7 +103,7 @@ def postfix_tls(content: bytes) -> AbstractContextManager[Server]:
     both = (
         f"/usr/sbin/dovecot -F -c {PEERS}/dovecot.conf & /usr/sbin/postfix -c {house}/etc start-fg"
     )
-    return serving(["sh", "-c", f"{both} & wait"], 2600, house / "mail" / OWNER, tls_port=2610)
+    return serving(["sh", "-c", f"{both} & wait"], 2600, f"{house}/mail/{{user}}", tls_port=2610)
 
 
 def _passwords(place: int) -> dict[str, str]:
@@ -111,7 +116,7 @@ def _passwords(place: int) -> dict[str, str]:
 
 
 def _dovecot(
-    content: bytes, *, place: int | None = None, reused: bool = True
+    content: Mailbox, *, place: int | None = None, reused: bool = True
 ) -> AbstractContextManager[Server]:
     empty_run_folder()
     passwords = CLEAR if place is None else _passwords(place)
@@ -123,19 +128,19 @@ def _dovecot(
     return dovecot_in(house, tls_port=2611)
 
 
-def dovecot_tls(content: bytes) -> AbstractContextManager[Server]:
+def dovecot_tls(content: Mailbox) -> AbstractContextManager[Server]:
     return _dovecot(content, reused=False)
 
 
-def dovecot_tls_reused(content: bytes) -> AbstractContextManager[Server]:
+def dovecot_tls_reused(content: Mailbox) -> AbstractContextManager[Server]:
     return _dovecot(content)
 
 
-def dovecot_scram(content: bytes) -> AbstractContextManager[Server]:
+def dovecot_scram(content: Mailbox) -> AbstractContextManager[Server]:
     """Reused processes; its users have SCRAM keys, of as many iterations as ours."""
     return _dovecot(content, place=_SCRAM)
 
 
-def dovecot_argon2(content: bytes) -> AbstractContextManager[Server]:
+def dovecot_argon2(content: Mailbox) -> AbstractContextManager[Server]:
     """Reused processes; its users have the same kind of hash as ours, and it has a cache."""
     return _dovecot(content, place=_ARGON2)

@@ -1,4 +1,4 @@
-"""SMTP sessions without a message: TLS, perhaps a login, a NOOP, QUIT."""
+"""SMTP sessions: TLS, perhaps a login, no message; and a message in the clear."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.load import CRLF, UnexpectedReply, connected, inside_tls
 
 REPLY_OCTETS = 4096
+LETTER = b"Subject: slow?\r\n\r\n" + 57 * (70 * b"x" + CRLF) + b"."
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,50 @@ class Visit:
             _ask(connection, b"QUIT", b"221")
         finally:
             connection.close()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Called, it is one session with a message of 4 KB."""
+
+    port: int
+
+    def __call__(self) -> None:
+        with connected(self.port) as connection:
+            _read_reply(connection, b"220")
+            _ask(connection, b"EHLO client", b"250")
+            _ask(connection, b"MAIL FROM:<bob@mailserver>", b"250")
+            _ask(connection, b"RCPT TO:<alice@mailserver>", b"250")
+            _ask(connection, b"DATA", b"354")
+            _ask(connection, LETTER, b"250")
+            _ask(connection, b"QUIT", b"221")
+
+
+@dataclass(frozen=True)
+class Circular:
+    """Called, it is one session with a message of 4 KB to all of these users, pipelined."""
+
+    port: int
+    users: tuple[str, ...]
+
+    def __call__(self) -> None:
+        envelope = ["MAIL FROM:<bob@mailserver>"]
+        envelope += [f"RCPT TO:<{user}@mailserver>" for user in self.users]
+        with connected(self.port) as connection:
+            _read_reply(connection, b"220")
+            _ask(connection, b"EHLO client", b"250")
+            connection.sendall("".join(f"{line}\r\n" for line in [*envelope, "DATA"]).encode())
+            answers = b""
+            while answers.count(CRLF) <= len(envelope):
+                more = connection.recv(REPLY_OCTETS)
+                if not more:
+                    break
+                answers += more
+            codes = [line[:3] for line in answers.splitlines()]
+            if codes != [b"250"] * len(envelope) + [b"354"]:
+                raise UnexpectedReply(repr(answers[-200:]))
+            _ask(connection, LETTER, b"250")
+            _ask(connection, b"QUIT", b"221")
 
 
 def _ask(connection: socket.socket, command: bytes, code: bytes) -> None:

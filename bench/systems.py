@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.mailbox import Mailbox
 from bench.processes import stop
 
 RUN = Path("/data/run")
@@ -29,6 +30,8 @@ OWNER = "alice"
 """The system user that owns ours and Dovecot's mailboxes."""
 SECONDS_TO_START = 30.0
 SECONDS_TO_STOP = 15.0
+SECONDS_BETWEEN_LOOKS = 0.002
+SECONDS_FOR_FILES = 120.0
 
 
 class StartFailed(Exception):
@@ -37,20 +40,27 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: the root of its process tree, its port, and alice's mailbox file."""
+    """A running server: the root of its process tree, its port, and where users' mailboxes are."""
 
     pid: int
     port: int
-    mailbox: Path
+    mail: str
+    """The name of each user's mbox file, with {user} in it; empty: it keeps none."""
     tls_port: int = 0
     """Where TLS begins at once; 0: nowhere."""
+    seconds_to_start: float = 0.0
+    """From the start of its first process to the end of its greeting's first octets."""
+
+    def mailbox(self, user: str) -> Path:
+        """The mbox file of a user."""
+        return Path(self.mail.format(user=user))
 
     def port_for(self, tls: str) -> int:
         """`tls`: "at once", or another word where it begins later or never."""
         return self.tls_port if tls == "at once" else self.port
 
 
-Start = Callable[[bytes], AbstractContextManager[Server]]
+Start = Callable[[Mailbox], AbstractContextManager[Server]]
 
 
 def empty_run_folder() -> None:
@@ -61,19 +71,19 @@ def empty_run_folder() -> None:
     os.sync()  # the run before pays for its own dirty pages, not this one
 
 
-def mailboxes(folder: Path, content: bytes) -> None:
-    """A folder for each user with `content` as its mymailbox, none where that is empty."""
-    for user in USERS:
+def mailboxes(folder: Path, content: Mailbox) -> None:
+    """A folder for each user, with his mymailbox where he has one."""
+    for number, user in enumerate(USERS):
         (folder / user).mkdir(parents=True)
-        if content:
-            (folder / user / "mymailbox").write_bytes(content)
+        if content and number < content.owners:
+            content.put_mbox(folder / user / "mymailbox")
 
 
 def give_to_owner(folder: Path) -> None:
     """The folder and all that is in it."""
     owner = pwd.getpwnam(OWNER)
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+    command: list[str | Path] = ["chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", folder]
+    subprocess.run(command, check=True, timeout=SECONDS_FOR_FILES)
 
 
 def _wait_for_greeting(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -84,7 +94,7 @@ def _wait_for_greeting(process: subprocess.Popen[bytes], port: int, log: Path) -
                 if connection.recv(3) in (b"220", b"+OK"):
                     return
         except OSError:
-            time.sleep(0.05)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     tail = log.read_text(errors="replace")[-2000:]
     raise StartFailed(f"{process.args!r} gave no greeting on port {port}:\n{tail}")
 
@@ -93,13 +103,15 @@ def _wait_for_greeting(process: subprocess.Popen[bytes], port: int, log: Path) -
 def serving(
     command: Sequence[str | Path],
     port: int,
-    mailbox: Path,
+    mail: str,
     user: str | None = None,
     tls_port: int = 0,
 ) -> Iterator[Server]:
     """Started, until the end of the block."""
     log = RUN / "log"
+    os.sync()  # what was copied for this run is on the disk before it begins
     with log.open("wb") as output:
+        begin = time.monotonic()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -110,7 +122,7 @@ def serving(
         )
     try:
         _wait_for_greeting(process, port, log)
-        yield Server(process.pid, port, mailbox, tls_port)
+        yield Server(process.pid, port, mail, tls_port, time.monotonic() - begin)
     finally:
         stop(process.pid, SECONDS_TO_STOP)
         process.wait(SECONDS_TO_STOP)
@@ -119,15 +131,16 @@ def serving(
 def ours(
     script: str,
     port: int,
-    content: bytes,
+    content: Mailbox,
     prepare: Callable[[Path], None] = lambda data: None,
     tls_port: int = 0,
+    users: Sequence[str] = USERS,
 ) -> AbstractContextManager[Server]:
     """Over a new data folder, to which `prepare` adds what it likes."""
     empty_run_folder()
     data = RUN / "ours"
     data.mkdir()
-    (data / "users.txt").write_text("".join(f"{user} {PASSWORD}\n" for user in USERS))
+    (data / "users.txt").write_text("".join(f"{user} {PASSWORD}\n" for user in users))
     prepare(data)
     if content:
         mailboxes(data, content)
@@ -140,24 +153,59 @@ def ours(
         data,
     ]
     command += ["--host", "127.0.0.1"] + (["--domain", "mailserver"] if port == 2525 else [])
-    return serving(command, port, data / OWNER / "mymailbox", OWNER, tls_port)
+    return serving(command, port, f"{data}/{{user}}/mymailbox", OWNER, tls_port)
 
 
-def smtpmail(content: bytes) -> AbstractContextManager[Server]:
-    return ours("smtpmail.py", 2525, content)
+def _many(data: Path) -> None:
+    """What somebody sets who wants 10,000 connections: each worker takes its part of them, and
+    the kernel deals them out by chance."""
+    (data / "mailserver.toml").write_text("connections = 15000\n")
 
 
-def popserver(content: bytes) -> AbstractContextManager[Server]:
+def smtpmail(content: Mailbox, users: Sequence[str] = USERS) -> AbstractContextManager[Server]:
+    return ours("smtpmail.py", 2525, content, users=users)
+
+
+def smtpmail_for_many(content: Mailbox) -> AbstractContextManager[Server]:
+    """Takes 10,000 connections and more."""
+    return ours("smtpmail.py", 2525, content, _many)
+
+
+def popserver(content: Mailbox) -> AbstractContextManager[Server]:
     return ours("popserver.py", 1110, content)
 
 
-def postfix(content: bytes) -> AbstractContextManager[Server]:
-    """Postfix in a private instance; `content` must be empty, it begins without a mailbox."""
+def popserver_for_many(content: Mailbox) -> AbstractContextManager[Server]:
+    """The same, with users to log in by the thousand."""
+    users = [f"user{number}" for number in range(2_000)]
+    return ours("popserver.py", 1110, content, _many, users=users)
+
+
+def smtp_sink(content: Mailbox) -> AbstractContextManager[Server]:
+    """Postfix's test server, in C: takes messages and forgets them."""
     assert not content
     empty_run_folder()
+    command = ["/usr/sbin/smtp-sink", "-u", OWNER, "127.0.0.1:2700", "1000"]
+    return serving(command, 2700, "")
+
+
+def postfix(content: Mailbox, users: Sequence[str] = ()) -> AbstractContextManager[Server]:
+    """Postfix in a private instance, which begins without a mailbox; its users are the system's."""
+    assert not content
+    empty_run_folder()
+    _add_to_system(users)
     house = postfix_house()
     command: list[str | Path] = ["/usr/sbin/postfix", "-c", house / "etc", "start-fg"]
-    return serving(command, 2600, house / "mail" / OWNER)
+    return serving(command, 2600, f"{house}/mail/{{user}}")
+
+
+def _add_to_system(users: Sequence[str]) -> None:
+    """Those of them that the system does not know yet."""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    with Path("/etc/passwd").open("a") as file:
+        for number, user in enumerate(users, start=20_000):
+            if user not in known:
+                file.write(f"{user}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n")
 
 
 def postfix_house() -> Path:
@@ -176,7 +224,7 @@ CLEAR = dict.fromkeys(USERS, f"{{PLAIN}}{PASSWORD}")
 """What Dovecot is told of the passwords: themselves."""
 
 
-def dovecot_house(content: bytes, passwords: Mapping[str, str] = CLEAR) -> Path:
+def dovecot_house(content: Mailbox, passwords: Mapping[str, str] = CLEAR) -> Path:
     """Mailboxes, and what it knows of each user's password."""
     house = RUN / "dovecot"
     mailboxes(house / "mail", content)
@@ -191,23 +239,37 @@ def dovecot_house(content: bytes, passwords: Mapping[str, str] = CLEAR) -> Path:
     return house
 
 
-def _dovecot(content: bytes, more: str = "") -> AbstractContextManager[Server]:
+def _dovecot(content: Mailbox, more: str) -> AbstractContextManager[Server]:
     empty_run_folder()
     house = dovecot_house(content)
-    if more:
-        shutil.copy(PEERS / more, house / "more.conf")
+    shutil.copy(PEERS / more, house / "more.conf")
     return dovecot_in(house)
 
 
 def dovecot_in(house: Path, tls_port: int = 0) -> AbstractContextManager[Server]:
     """Dovecot over what was put there."""
     command: list[str | Path] = ["/usr/sbin/dovecot", "-F", "-c", PEERS / "dovecot.conf"]
-    return serving(command, 2601, house / "mail" / OWNER / "mymailbox", tls_port=tls_port)
+    return serving(command, 2601, f"{house}/mail/{{user}}/mymailbox", tls_port=tls_port)
 
 
-def dovecot(content: bytes) -> AbstractContextManager[Server]:
-    return _dovecot(content)
+def dovecot(content: Mailbox) -> AbstractContextManager[Server]:
+    """As it comes."""
+    empty_run_folder()
+    return dovecot_in(dovecot_house(content))
 
 
-def dovecot_reused(content: bytes) -> AbstractContextManager[Server]:
-    return _dovecot(content, more="dovecot-reused.conf")
+def dovecot_reused(content: Mailbox) -> AbstractContextManager[Server]:
+    """Its processes serve one session after another."""
+    return _dovecot(content, "dovecot-reused.conf")
+
+
+def dovecot_maildir(content: Mailbox) -> AbstractContextManager[Server]:
+    """The same over maildirs."""
+    empty_run_folder()
+    house = dovecot_house(Mailbox())
+    for user in USERS[: content.owners]:
+        content.put_maildir(house / "mail" / user / "Maildir")
+    give_to_owner(house / "mail")
+    more = (PEERS / "dovecot-reused.conf").read_text() + (PEERS / "maildir.conf").read_text()
+    (house / "more.conf").write_text(more)
+    return dovecot_in(house)

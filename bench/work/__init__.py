@@ -1,0 +1,1 @@
+"""What the workloads do, a file for each kind of work."""
