@@ -22,6 +22,7 @@ from mailserver import durable, settings, workers
 from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
 from mailserver.counts import Counts, Presence, Rate
+from mailserver.net.backlog import Backlog
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, Serve, bind
 from mailserver.net.proxies import Proxies
@@ -109,7 +110,7 @@ def _listeners(parts: Parts, server: Server, ports: list[Port]) -> list[Listener
         rate=parts.counts.new_connections,
         worker=parts.number,
     )
-    proxies = Proxies(chosen.access.proxies)
+    proxies, backlog = Proxies(chosen.access.proxies), Backlog()
     serve = server.serve(parts)
     seconds = chosen.times.session_timeout
     return [
@@ -120,6 +121,7 @@ def _listeners(parts: Parts, server: Server, ports: list[Port]) -> list[Listener
             parts.tls if port.inside_tls else None,
             proxies,
             seconds,
+            backlog,
         )
         for port in ports
     ]

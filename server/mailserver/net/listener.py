@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mailserver.net.backlog import Backlog
 from mailserver.net.door import Door
 from mailserver.net.proxies import Proxies
 from mailserver.net.stream import Burst, SocketStream
@@ -50,16 +51,18 @@ class Listener:
         tls: ServerTls | None = None,
         proxies: Proxies | None = None,
         session_seconds: float | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         """`serve` leads one connection. With `tls` each begins with a handshake (RFC 8314 3), and
         none is made for a refusal. The `proxies` say who the client is. None lasts much longer than
-        `session_seconds`."""
+        `session_seconds`. The `backlog` is shared by all ports of a worker."""
         self._serve = serve
         self._door = door
         self._refusals = refusals
         self._tls = tls
         self._proxies = proxies or Proxies()
         self._session_seconds = session_seconds
+        self._backlog = backlog or Backlog()
         self._connections: dict[asyncio.Task[None], SocketStream] = {}
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         burst = Burst()
         self._server = await loop.create_server(
-            lambda: SocketStream(self._connected, burst), sock=bound, backlog=BACKLOG
+            lambda: SocketStream(self._connected, burst, self._backlog), sock=bound, backlog=BACKLOG
         )
         self._sweeper = loop.create_task(self._sweep())
 

@@ -11,11 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from mailserver.net.backlog import Backlog
 from mailserver.net.tls import Encryption, TlsFailed, TlsLayer, TlsParty
 
 log = logging.getLogger(__name__)
 
-RECEIVE_LIMIT = 256 * 1024
+READ_OCTETS = 64 * 1024
+"""Of one read. A connection holds what it brings until all of it has been looked at, and a thousand
+clients may send more than can be looked at."""
+RECEIVE_LIMIT = 32 * 1024
 """Octets that wait to be looked at before reading pauses."""
 SEND_LIMIT = 256 * 1024
 """Octets that wait to be taken by the peer before `drain` waits."""
@@ -100,10 +104,18 @@ class Burst:
             stream.flush()
 
 
-class SocketStream(asyncio.Protocol):
+_READ = memoryview(bytearray(READ_OCTETS))  # what is read is copied before anybody else reads
+
+
+class SocketStream(asyncio.BufferedProtocol):
     """A ByteStream over a TCP connection."""
 
-    def __init__(self, on_connect: Callable[[SocketStream], None], burst: Burst) -> None:
+    def __init__(
+        self,
+        on_connect: Callable[[SocketStream], None],
+        burst: Burst,
+        backlog: Backlog | None = None,
+    ) -> None:
         """`on_connect` is called when the connection is there."""
         self.peer = ""
         self.encryption: Encryption | None = None
@@ -115,6 +127,7 @@ class SocketStream(asyncio.Protocol):
         self._tls: TlsLayer | None = None
         self._received: list[bytes] = []
         self._waiting = 0  # octets in `_received`
+        self._taken = 0  # octets that the driver took, and may not have looked at yet
         self._ended = False
         self._reading = True
         self._receiver: asyncio.Future[None] | None = None
@@ -123,6 +136,7 @@ class SocketStream(asyncio.Protocol):
         self._closed: asyncio.Future[None] | None = None
         self._sending_paused = False
         self._burst = burst
+        self._backlog = backlog or Backlog()
         self._gathered = b""  # waits for the end of the round
         self._over: SessionOver | None = None
 
@@ -136,6 +150,12 @@ class SocketStream(asyncio.Protocol):
         self.peer = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else ""
         self._on_connect(self)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_READ[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
         if self._tls is not None:
             data = self._decipher(self._tls, data)
@@ -146,9 +166,7 @@ class SocketStream(asyncio.Protocol):
             return
         self._received.append(data)
         self._waiting += len(data)
-        if self._waiting > RECEIVE_LIMIT and self._reading and self._transport:
-            self._reading = False
-            self._transport.pause_reading()
+        self._read_or_not()
         self._wake(self._receiver)
 
     def eof_received(self) -> bool:
@@ -159,15 +177,37 @@ class SocketStream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
         self._transport = None
+        self._backlog.remove(self)
         for waiting in (self._receiver, self._drained, self._closed):
             self._wake(waiting)
 
     def pause_writing(self) -> None:
         self._sending_paused = True
+        self._read_or_not()
+        self._backlog.add(self)
 
     def resume_writing(self) -> None:
         self._sending_paused = False
+        self._read_or_not()
+        self._backlog.remove(self)
         self._wake(self._drained)
+
+    def _read_or_not(self) -> None:
+        """Nothing is read of a peer that reads nothing, or that sent more than anybody looks at."""
+        reading = self._waiting <= RECEIVE_LIMIT and not self._sending_paused
+        if reading is self._reading or self._transport is None:
+            return
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    @property
+    def held(self) -> int:
+        """Octets that wait, in both directions."""
+        sending = self._transport.get_write_buffer_size() if self._transport else 0
+        return sending + self._waiting + self._taken
 
     # -- called by the listener ------------------------------------------------------------------
 
@@ -236,12 +276,14 @@ class SocketStream(asyncio.Protocol):
             return
         if seconds is None:
             self._take = None
+            self._taken = len(octets)
             self._wake(self._receiver)
         else:
             self.deadline = self._loop.time() + seconds
 
     async def _wait(self, timeout: float) -> None:
         """Until something has come, or has been taken, or the connection has ended."""
+        self._taken = 0
         self.deadline = self._loop.time() + timeout
         self._receiver = self._loop.create_future()
         taking = self._take is not None
@@ -262,9 +304,8 @@ class SocketStream(asyncio.Protocol):
         received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
         self._received.clear()
         self._waiting = 0
-        if not self._reading and self._transport:
-            self._reading = True
-            self._transport.resume_reading()
+        self._taken = len(received)
+        self._read_or_not()
         return received
 
     def send(self, octets: bytes) -> bool:
@@ -331,9 +372,7 @@ class SocketStream(asyncio.Protocol):
         self._ended |= tls.ended
         self.flush()
         answer = tls.data_to_send()
-        if answer and self._sending_paused:
-            self.abort()  # it makes OpenSSL speak, and does not listen
-        elif answer and self._transport is not None:
+        if answer and self._transport is not None:
             self._transport.write(answer)
         if self._ended or (tls.established and self.encryption is None):
             self._wake(self._receiver)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailserver.net.backlog import Backlog
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.proxies import Proxies
@@ -34,12 +35,12 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[SocketStream, Peer]]:
+async def connected(backlog: Backlog | None = None) -> AsyncIterator[tuple[SocketStream, Peer]]:
     """Both ends of one connection."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Future[SocketStream] = loop.create_future()
     server = await loop.create_server(
-        lambda: SocketStream(arrived.set_result, Burst()), "127.0.0.1", 0
+        lambda: SocketStream(arrived.set_result, Burst(), backlog), "127.0.0.1", 0
     )
     peer = await asyncio.open_connection(*server.sockets[0].getsockname())
     stream = await arrived
@@ -183,6 +184,39 @@ def test_a_peer_that_takes_nothing_is_cut_off() -> None:
             stream.expire(asyncio.get_running_loop().time() + 61)
             with pytest.raises(ConnectionError):
                 await waiting
+
+    run(story())
+
+
+def test_nothing_is_read_of_a_peer_that_reads_nothing() -> None:
+    """Security row 42: or its commands would wait, too."""
+
+    async def story() -> None:
+        async with connected() as (stream, (reader, writer)):
+            stream.send(b"x" * 20_000_000)
+            await asyncio.sleep(0)
+            writer.write(b"HELP\r\n")
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert stream._waiting == 0
+            await reader.readexactly(20_000_000)
+            assert await stream.receive(5) == b"HELP\r\n"
+
+    run(story())
+
+
+def test_the_one_that_takes_nothing_for_longest_makes_room() -> None:
+    async def story() -> None:
+        backlog = Backlog(30_000_000)
+        async with connected(backlog) as (first, _), connected(backlog) as (second, there):
+            for stream in (first, second):
+                stream.send(b"x" * 20_000_000)
+                await asyncio.sleep(0)
+            with pytest.raises(ConnectionError):
+                await first.drain(5)
+            await there[0].readexactly(20_000_000)
+            await second.drain(5)
+            assert not backlog._held
 
     run(story())
 

@@ -22,7 +22,7 @@ from mailserver.net.tls import ServerTls
 
 HANDSHAKE = 22
 MOST = 60_000_000
-"""Octets of records: five times what fills the system's buffers with answers."""
+"""Octets of records: three times what fills the system's buffers, in both directions."""
 
 
 class Renegotiation:
@@ -31,7 +31,7 @@ class Renegotiation:
     def __init__(self, port: int) -> None:
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.settimeout(10)
+        self.socket.settimeout(3)
         self.socket.connect(("127.0.0.1", port))
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
@@ -71,7 +71,7 @@ class Renegotiation:
         return struct.pack(">BHH", HANDSHAKE, 0x303, len(body)) + body
 
 
-def test_a_flood_of_renegotiations_is_cut_off(tmp_path: Path) -> None:
+def test_a_flood_of_renegotiations_is_not_read_to_its_end(tmp_path: Path) -> None:
     """Each is answered by an alert; unread ones took 0.4 octets of memory for one of the flood."""
     tls = ServerTls(*certificate_in(tmp_path / "tls", ["mail.example"], datetime.now(UTC)))
 
@@ -86,7 +86,7 @@ def test_a_flood_of_renegotiations_is_cut_off(tmp_path: Path) -> None:
                     records = b"".join(client.record() for _ in range(1000))
                     client.socket.sendall(records)
                     sent += len(records)
-            except ConnectionError:
+            except TimeoutError:  # nothing more is read of it
                 pass
         return sent
 
