@@ -3,7 +3,7 @@
 L5  app, workers, settings, health, commands     observe may be imported from here and from L4
 L4  net
 L3  delivery, relay, trust                  of L2 only the interfaces and durable
-L2  store, accounts, durable, threads, counts
+L2  store, accounts, durable, threads, counts, shared_rows
 L1  smtp | pop3                             these do not see each other; both see auth
     auth
 L0  wire | message
@@ -29,6 +29,7 @@ LEVEL = {
     "auth": 1,
     "durable": 2,
     "counts": 2,
+    "shared_rows": 2,
     "threads": 2,
     "store": 2,
     "accounts": 2,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from mailserver import settings as settings_module
 from mailserver.accounts.users_file import UsersFile
 from mailserver.app.serving import counts_of
-from mailserver.app.smtp import policy
+from mailserver.app.smtp import gate, policy
 from mailserver.delivery.accept import Reception
 from mailserver.message.verdict import Verdict
 from mailserver.net import pop3_driver, smtp_driver
@@ -100,6 +100,7 @@ class Machine:
         self.encrypted = encrypted
         self.store = FileStore(data, lambda: NOW, reserve_octets=0)
         chosen = settings_of(domain, settings)
+        self.gate = gate(replace(chosen, data=data), lambda: self.now)
         self.reception = Reception(
             replace(policy(chosen), subject_limit=subject_limit),
             self.users,
@@ -161,6 +162,7 @@ class Machine:
                 self.reception,
                 in_thread,
                 clock,
+                self.gate,
             ).run()
         )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailserver.accounts.shared_rows import Key, SharedFile, SharedRows
+from mailserver.shared_rows import Key, SharedFile, SharedRows
 from mailserver.wire.peer import network_of
 
 TABLES = 3

@@ -15,14 +15,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from mailserver import durable
 from mailserver.accounts.base import CheckResult, ScramKeys, TooBusy
 from mailserver.accounts.checking import Checking
 from mailserver.accounts.credential import Clear, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, prepared, scram_keys
-from mailserver.accounts.shared_rows import SharedFile
 from mailserver.accounts.slowdown import TABLES, Failures, SlowDown
 from mailserver.accounts.users_list import UsersList, parse
+from mailserver.shared_rows import open_in
 from mailserver.threads import InThread, Threads
 from mailserver.wire.peer import network_of
 
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 FILE_NAMES = ("users.txt", "user.txt")
 FILE_LIMIT = 16 * 1024 * 1024
 """Octets; a bigger file is no list of users."""
-SECRET = "secret"
 FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
@@ -72,7 +70,8 @@ class UsersFile:
             raise AccountsUnusable(f"{self._path}: {error.strerror}") from None
         if found.st_mode & 0o077:
             log.warning("%s can be read by others; chmod 600 keeps it from them", self._path)
-        self._secret, failures = _own_files(data)
+        failures = open_in(data, FAILURES, TABLES)
+        self._secret = failures.secret  # all servers have to give the same false salts
         self._slow_down = SlowDown(allowed, clock, failures)
 
     def find(self, local_part: str) -> str | None:
@@ -182,21 +181,3 @@ def read_file(path: Path, found: os.stat_result) -> bytes:
 def version_of(found: os.stat_result) -> Version:
     """Differs when the file has changed."""
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _own_files(data: Path) -> tuple[bytes, SharedFile]:
-    """A secret, made once in a data folder: all servers over it have to give the same false salts;
-    and what they count together."""
-    parent = durable.open_folder(os.fspath(data))
-    try:
-        own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
-    finally:
-        os.close(parent)
-    path = data / durable.OWN_FOLDER / SECRET
-    try:
-        if not path.exists():
-            durable.create_once(SECRET, own, [secrets.token_bytes(32)])
-        secret = path.read_bytes()
-        return secret, SharedFile(FAILURES, own, TABLES, secret)
-    finally:
-        os.close(own)

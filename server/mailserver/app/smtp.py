@@ -16,11 +16,16 @@ from mailserver.net.listener import Refusals, Serve
 from mailserver.net.pace import Pacing
 from mailserver.net.smtp_access import Access
 from mailserver.settings import Settings
+from mailserver.shared_rows import open_in
 from mailserver.smtp import replies
 from mailserver.smtp.service import Limits, Service
 from mailserver.store.base import Usage
 from mailserver.store.commit import GroupCommit
 from mailserver.threads import Threads
+from mailserver.trust import greylist as greylisting
+from mailserver.trust.block_lists import BlockLists
+from mailserver.trust.dns import Resolver
+from mailserver.trust.gate import Gate
 
 
 def main() -> int:
@@ -68,13 +73,14 @@ class Smtp:
         access = Access(parts.users, secrets.token_urlsafe, clear_passwords, parts.tls)
         timeouts = _timeouts(chosen)
         own_name = chosen.listening.domains[0]
+        at_gate = gate(chosen, time.time)
 
         def at(port: Port) -> Serve:
             here = Service(
                 _limits(chosen), submission=port.submission, verifies=chosen.delivery.verify
             )
             return lambda stream: smtp_driver.SmtpDriver(
-                stream, own_name, here, access, timeouts, reception, parts.threads
+                stream, own_name, here, access, timeouts, reception, parts.threads, gate=at_gate
             ).run()
 
         return at
@@ -114,9 +120,6 @@ def trust(chosen: Settings) -> Trust | None:
     asked = chosen.trust
     if asked.sender_checks == "off":
         return None
-    # dnspython takes memory and time to load: only those pay who ask for it
-    from mailserver.net.dns import Dns
-    from mailserver.net.sender_dns import SenderDns
     from mailserver.trust.checks import Checks, Rules
 
     rules = Rules(
@@ -125,8 +128,30 @@ def trust(chosen: Settings) -> Trust | None:
         asked.sender_check_timeout,
         frozenset(name.lower() for name in asked.trusted_sealers),
     )
-    resolver = SenderDns(Dns(asked.nameservers))
-    return Checks(rules, resolver, Threads("signatures", 2), time.time)
+    return Checks(rules, _resolver(chosen), Threads("signatures", 2), time.time)
+
+
+def gate(chosen: Settings, clock: Callable[[], float]) -> Gate | None:
+    """Who looks at strangers before their mail; needs a running event loop. Raises OSError."""
+    asked = chosen.trust
+    lists = greylist = None
+    if asked.block_lists:
+        seconds = asked.sender_check_timeout
+        lists = BlockLists(asked.block_lists, _resolver(chosen), clock, seconds)
+    if asked.greylist_delay:
+        seen = open_in(chosen.data, "greylist", greylisting.TABLES, greylisting.BUCKETS)
+        greylist = greylisting.Greylist(asked.greylist_delay, clock, seen)
+    if lists is None and greylist is None:
+        return None
+    return Gate(lists, greylist, chosen.relaying.relay_from)
+
+
+def _resolver(chosen: Settings) -> Resolver:
+    # dnspython takes memory and time to load: only those pay who ask for it
+    from mailserver.net.dns import Dns
+    from mailserver.net.sender_dns import SenderDns
+
+    return SenderDns(Dns(chosen.trust.nameservers))
 
 
 def policy(chosen: Settings) -> Policy:

@@ -19,6 +19,8 @@ class Kind(Enum):
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()
     NOT_AUTHENTIC = auto()
+    BLOCK_LISTED = auto()
+    NOT_KNOWN_YET = auto()
     DISK_FULL = auto()
     MAILBOX_BUSY = auto()
     MAILBOX_FULL = auto()

@@ -44,6 +44,7 @@ from mailserver.smtp.service import Service
 from mailserver.smtp.session import SmtpSession
 from mailserver.store.base import Staging
 from mailserver.threads import InThread
+from mailserver.trust.gate import Gate
 from mailserver.wire.address import ForwardPath
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ _REPLY = {
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
     Kind.NOT_AUTHENTIC: replies.NOT_AUTHENTIC,
+    Kind.BLOCK_LISTED: replies.BLOCK_LISTED,
+    Kind.NOT_KNOWN_YET: replies.NOT_KNOWN_YET,
     Kind.DISK_FULL: replies.DISK_FULL,
     Kind.MAILBOX_BUSY: replies.MAILBOX_BUSY,
     Kind.MAILBOX_FULL: replies.MAILBOX_FULL,
@@ -103,8 +106,9 @@ class SmtpDriver:
         reception: Reception,
         in_thread: InThread,
         clock: Callable[[], float] = time.monotonic,
+        gate: Gate | None = None,
     ) -> None:
-        """`service`: what this port offers on any connection."""
+        """`service`: what this port offers on any connection; `gate`: whom strangers pass."""
         self._stream = stream
         self._domain = domain
         self._at_port = service
@@ -113,6 +117,7 @@ class SmtpDriver:
         self._authentication: Authentication | None = None  # the AUTH that goes on
         self._timeouts = timeouts
         self._reception = reception
+        self._gate = gate
         self._in_thread = in_thread
         self._recipients = 0  # counted by `_reception`
         self._staging: Staging | None = None  # set while content comes in
@@ -140,6 +145,8 @@ class SmtpDriver:
                         self._stop_between_messages()
                     case AuthStart() | AuthResponse() as event:
                         await self._authenticate(event)
+                    case RcptTo(recipient) as event:
+                        self._session.reply(await self._at_gate(event, recipient.forward_path))
                     case StartTls():
                         await self._start_tls()
                     case SendFirst():
@@ -165,6 +172,8 @@ class SmtpDriver:
             return event
         while True:
             match self._session.next_event():
+                case RcptTo() as event if self._gate and self._gate.watches(self._session.client):
+                    return event
                 case MailFrom() | RcptTo() | MessageStart() | Verify() as event:
                     self._session.reply(self._answer(event))
                 case MessageData(content) as event:
@@ -247,6 +256,14 @@ class SmtpDriver:
         declared = envelope.parameters.octets or 0
         verdict = self._reception.recipient(forward_path, declared, self._session.client)
         return _reply_to(verdict, replies.RECIPIENT_OK)
+
+    async def _at_gate(self, event: RcptTo, forward_path: ForwardPath) -> Reply:
+        """A stranger's recipient, if it is one."""
+        assert self._gate is not None, "it watches this client"
+        reply = self._answer(event)
+        if reply is not replies.RECIPIENT_OK:
+            return reply
+        return _reply_to(await self._gate.admits(self._session.transaction(), forward_path), reply)
 
     async def _start_tls(self) -> None:
         """RFC 3207 4.2: what was known of the client before is forgotten."""

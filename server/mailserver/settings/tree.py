@@ -205,8 +205,8 @@ class Trust:
     sender_check_timeout: int = setting(
         kinds.whole(1, 60, "SECONDS"),
         10,
-        "Seconds that these checks of a message may take; what is not known by then is temperror, "
-        "and nothing is refused for it.",
+        "Seconds that these checks of a message, or the questions to the block lists, may take; "
+        "what is not known by then is temperror, and nothing is refused for it.",
         SMTP,
     )
     trusted_sealers: tuple[str, ...] = setting(
@@ -217,6 +217,23 @@ class Trust:
         "failing DMARC here.",
         SMTP,
         option="--trusted-sealer",
+    )
+    block_lists: tuple[str, ...] = setting(
+        kinds.DOMAINS,
+        [],
+        "Lists of bad addresses in the DNS (RFC 5782) that clients are looked up in when they name "
+        "a recipient; who is on one gets 550. Clients that have logged in, that `relay_from` names "
+        "or that are on private networks are never asked about.",
+        SMTP,
+        option="--block-list",
+    )
+    greylist_delay: int = setting(
+        kinds.whole(0, _HOUR, "SECONDS"),
+        0,
+        "Seconds after which a server that was never seen with this sender and recipient may try "
+        "again; before it gets 451 (greylisting). Once it has, its mail for that domain passes at "
+        "once for five weeks from the last. 0: all pass.",
+        SMTP,
     )
     dkim_selectors: tuple[str, ...] = setting(
         kinds.SELECTORS,

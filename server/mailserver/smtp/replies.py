@@ -123,6 +123,7 @@ BAD_CHUNK = Reply(
     "BDAT <octets> [LAST]: where the chunk ends is unknown; closing transmission channel",
 )
 TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one session; connect again")
+NOT_KNOWN_YET = Reply(451, "4.7.1", "Greylisting, your server is not known here yet")
 MAILBOX_BUSY = Reply(450, "4.2.0", "Mailbox is in use by another program; try again later")
 LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing; try again later")
 STORAGE_FAILED = Reply(451, "4.3.0", "The message could not be stored; try again later")
@@ -171,6 +172,7 @@ TOO_BIG = Reply(552, "5.3.4", "The message is over the size limit")
 HEADER_TOO_BIG = Reply(552, "5.6.0", "The header is over the limit")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "The message has been through too many servers: a loop")
 SUBJECT_TOO_LONG = Reply(554, "5.6.0", "The subject is too long")
+BLOCK_LISTED = Reply(550, "5.7.1", "Your address is on a block list")
 NOT_AUTHENTIC = Reply(550, "5.7.26", "The message is not from the domain in its From")
 SENDER_NOT_ASCII = Reply(550, "5.6.7", "A sender beyond ASCII needs the parameter SMTPUTF8")
 RECIPIENT_NOT_ASCII = Reply(

@@ -38,12 +38,12 @@ def is_public(peer: str) -> bool:
     return _is(peer, lambda address: address.is_global and not address.is_multicast)
 
 
-def is_in(peer: str, networks: tuple[_Network, ...]) -> bool:
+def is_in(peer: str, networks: tuple[Network, ...]) -> bool:
     """It is in one of these networks."""
     return bool(networks) and _is(peer, lambda address: any(address in one for one in networks))
 
 
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailserver.accounts import shared_rows
-from mailserver.accounts.shared_rows import SharedFile
 from mailserver.accounts.slowdown import TABLES, Failures, SlowDown
+from mailserver.shared_rows import BUCKETS, ROWS, SharedFile
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
@@ -32,10 +31,10 @@ def clock() -> Clock:
 ALLOWED = Failures(of_account=3, of_address=5, seconds=30.0)
 
 
-def open_file(folder: Path) -> SharedFile:
+def open_file(folder: Path, buckets: int = BUCKETS) -> SharedFile:
     fd = os.open(folder, os.O_RDONLY)
     try:
-        return SharedFile("failures", fd, TABLES, b"secret")
+        return SharedFile("failures", fd, TABLES, b"secret", buckets)
     finally:
         os.close(fd)
 
@@ -102,13 +101,10 @@ def test_space_is_bounded(slow: SlowDown, tmp_path: Path) -> None:
     assert slow.wait("user19999", "10.79.0.249") > 0  # the newest is not forgotten
 
 
-def test_the_row_with_the_smallest_number_makes_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared_rows, "BUCKETS", 1)
-    file = open_file(tmp_path)
+def test_the_row_with_the_smallest_number_makes_room(tmp_path: Path) -> None:
+    file = open_file(tmp_path, buckets=1)
     rows = file.tables[1]
-    keys = [file.key(str(number)) for number in range(shared_rows.ROWS + 1)]
+    keys = [file.key(str(number)) for number in range(ROWS + 1)]
     for number, key in enumerate(keys[:-1]):
         assert rows.get(key) is None
         rows.change(key, lambda _, number=number: float(100 - number))
@@ -144,7 +140,7 @@ def test_more_failures_than_allowed_make_wait_longer_but_not_for_ever(
 
 COUNT_UP = """
 import os, sys
-from mailserver.accounts.shared_rows import SharedFile
+from mailserver.shared_rows import SharedFile
 file = SharedFile("failures", os.open(sys.argv[1], os.O_RDONLY), 3, b"secret")
 for _ in range(500):
     file.tables[0].change(file.key("one"), lambda before: (before or 0.0) + 1.0)

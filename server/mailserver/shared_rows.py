@@ -14,22 +14,25 @@ import fcntl
 import hashlib
 import logging
 import os
+import secrets
 import struct
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mailserver import durable
 
 log = logging.getLogger(__name__)
 
 BUCKETS = 1024
+"""In a table, unless it is to be a larger one."""
 ROWS = 8
 """In a bucket."""
+SECRET = "secret"
 
 _ROW = struct.Struct("<8sd")
 _BUCKET_OCTETS = ROWS * _ROW.size
-_TABLE_OCTETS = BUCKETS * _BUCKET_OCTETS
 
 Key = bytes
 
@@ -37,27 +40,48 @@ Key = bytes
 class SharedFile:
     """Some tables in one file."""
 
-    def __init__(self, name: str, folder: int, tables: int, secret: bytes) -> None:
-        """`secret`: the same for all who share the file. Raises OSError."""
-        self._secret = secret
+    def __init__(
+        self, name: str, folder: int, tables: int, secret: bytes, buckets: int = BUCKETS
+    ) -> None:
+        """`secret` and `buckets`: the same for all who share the file. Raises OSError."""
+        self.secret = secret
         self.descriptor = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
         weakref.finalize(self, os.close, self.descriptor)
-        self.tables = [SharedRows(self, number * _TABLE_OCTETS) for number in range(tables)]
+        octets = buckets * _BUCKET_OCTETS
+        self.tables = [SharedRows(self, at * octets, buckets) for at in range(tables)]
 
     def key(self, *words: str) -> Key:
         """Of these words, which have no NUL."""
         return hashlib.blake2b(
-            "\0".join(words).encode(), digest_size=12, key=self._secret, usedforsecurity=False
+            "\0".join(words).encode(), digest_size=12, key=self.secret, usedforsecurity=False
         ).digest()
+
+
+def open_in(data: Path, name: str, tables: int, buckets: int = BUCKETS) -> SharedFile:
+    """A file for what all servers over a data folder count together, under the secret that they
+    have in common; it is made once. Raises OSError."""
+    parent = durable.open_folder(os.fspath(data))
+    try:
+        own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
+    finally:
+        os.close(parent)
+    path = data / durable.OWN_FOLDER / SECRET
+    try:
+        if not path.exists():
+            durable.create_once(SECRET, own, [secrets.token_bytes(32)])
+        return SharedFile(name, own, tables, path.read_bytes(), buckets)
+    finally:
+        os.close(own)
 
 
 class SharedRows:
     """One table. A disk that fails is told in the log, and counts nothing: it must not keep
     anybody out."""
 
-    def __init__(self, file: SharedFile, offset: int) -> None:
+    def __init__(self, file: SharedFile, offset: int, buckets: int) -> None:
         self._fd = file.descriptor
         self._offset = offset
+        self._buckets = buckets
 
     def get(self, key: Key) -> float | None:
         """The key's number; None: it has none."""
@@ -93,7 +117,7 @@ class SharedRows:
         return bucket, place
 
     def _start(self, key: Key) -> int:
-        return self._offset + int.from_bytes(key[:4]) % BUCKETS * _BUCKET_OCTETS
+        return self._offset + int.from_bytes(key[:4]) % self._buckets * _BUCKET_OCTETS
 
     @contextmanager
     def _locked(self, key: Key) -> Iterator[None]:
