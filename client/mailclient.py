@@ -1,25 +1,29 @@
-"""The command `mailclient server_IP smtp_port pop3_port`, and its verbs for scripts."""
+"""The command `mailclient server_IP smtp_port pop3_port`, and its verbs for scripts.
+
+Each face is imported where it begins: nobody waits for another one's libraries.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from mailapp import exits
-from mailapp.config import ConfigProblem
-from mailapp.line_mode import LineMode
-from mailapp.render import visible_line
 from mailapp.script import arguments
-from mailapp.script.run import completion, run
-from mailapp.setup import NoServer, prepare
-from mailapp.terminal import OutputClosed, standard_terminal
+
+if TYPE_CHECKING:
+    from mailapp.setup import Setup
 
 
 def main() -> int:
     """Returns the exit status."""
     words = arguments.parse(sys.argv[1:])
     if words.verb == "completion":
-        return completion(words.shell)
+        return arguments.completion(words.shell)
+    from mailapp.config import ConfigProblem
+    from mailapp.setup import NoServer, prepare
+
     try:
         setup = prepare(words, os.environ)
     except NoServer as problem:
@@ -30,21 +34,14 @@ def main() -> int:
         return _fail(f"mailclient: {problem}", exits.CANNOT_CREATE)
     with setup.cleanup:
         if words.verb:
+            from mailapp.script.run import run
+
             return run(words, setup)
         if not words.plain and _has_full_screen():
-            from mailapp.screen.run import run as run_screen  # prompt_toolkit, only where needed
+            from mailapp.screen.run import run as run_screen
 
             return run_screen(setup)
-        terminal = standard_terminal()
-        try:
-            status = LineMode(
-                terminal, setup.server, setup.user, setup.account, setup.address
-            ).run()
-            terminal.flush()
-        except OutputClosed:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a quiet end
-            return exits.IO
-        return status
+        return _run_line_mode(setup)
 
 
 def _has_full_screen() -> bool:
@@ -53,7 +50,23 @@ def _has_full_screen() -> bool:
     return is_terminal and os.environ.get("TERM", "dumb") not in {"dumb", ""}
 
 
+def _run_line_mode(setup: Setup) -> int:
+    from mailapp.line_mode import LineMode
+    from mailapp.terminal import OutputClosed, standard_terminal
+
+    terminal = standard_terminal()
+    try:
+        status = LineMode(terminal, setup.server, setup.user, setup.account, setup.address).run()
+        terminal.flush()
+    except OutputClosed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a quiet end
+        return exits.IO
+    return status
+
+
 def _fail(text: str, status: int) -> int:
+    from mailapp.render import visible_line
+
     print("\n".join(map(visible_line, text.split("\n"))), file=sys.stderr)
     return status
 

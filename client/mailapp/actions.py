@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from email.utils import make_msgid
 
@@ -12,11 +12,12 @@ from mailapp.mailbox import Mailbox
 from mailapp.outgoing import Receipt
 from mailapp.pop3 import Pop3Client, open_session
 from mailapp.state import State
+from mailapp.value import value
 
 GREETING_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Server:
     """The arguments of the command, and how the two servers are reached."""
 
@@ -31,7 +32,7 @@ class Server:
         return self.link.state
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Account:
     """Who reads and sends."""
 
@@ -65,7 +66,10 @@ def mail_domain(server: Server) -> str:
 
 def send(server: Server, draft: compose.Draft, account: Account | None = None) -> Receipt:
     """Make the message and hand it over. Raises Unreachable (Unsafe too) or NotSent."""
-    receipt = send_content(server, draft.sender, draft.envelope, message_of(draft), account)
+    content = message_of(draft)
+    receipt = send_content(
+        server, draft.sender, draft.envelope, content, account, draft.wants_report
+    )
     server.state.meet({address: address for address in draft.envelope})
     return receipt
 
@@ -82,11 +86,19 @@ def send_content(
     recipients: tuple[str, ...],
     content: bytes,
     account: Account | None = None,
+    wants_report: bool = False,
 ) -> Receipt:
     """Hand over a message with CRLF line ends. Raises Unreachable (Unsafe too) or NotSent."""
     login = (account.user, account.password) if account else None
     return outgoing.send(
-        server.host, server.smtp_port, server.link, sender, recipients, content, login
+        server.host,
+        server.smtp_port,
+        server.link,
+        sender,
+        recipients,
+        content,
+        login,
+        wants_report,
     )
 
 

@@ -1,4 +1,7 @@
-"""Replies and forwards as drafts. Pure: what a person then changes is theirs."""
+"""Replies and forwards as drafts. Pure: what a person then changes is theirs.
+
+Their text begins with an empty line, which parts it from what is written above.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def reply(own: str, found: Headers, text: Iterable[str], to_all: bool = False) -
         own,
         to,
         _subject(found, "Re: ", _REPLY),
-        (_introduction(found), *_quoted(text), ""),
+        ("", _introduction(found), *_quoted(text), ""),
         cc=others,
         in_reply_to=message_id,
         references=thread if len(thread) <= MAX_REFERENCES else (thread[0], *thread[-19:]),

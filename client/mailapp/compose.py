@@ -8,11 +8,13 @@ import ipaddress
 import quopri
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
 from urllib.parse import quote
+
+from mailapp.value import value
 
 MAX_SUBJECT_CHARACTERS = 50
 MAX_RECIPIENTS = 100  # RFC 5321 4.5.3.1.8: what every server takes
@@ -23,6 +25,12 @@ _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")  # RFC 5322 3.2.3
 _LABEL = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )  # RFC 5321 4.1.2, RFC 1035 2.3.4
+_NAMED = re.compile(r"[^<>]*<([^<>]*)>")
+_FIELD = re.compile(r"([!-9;-~]{1,60}):\s*(.*\S)\s*")  # RFC 5322 3.6.8
+_OURS = (
+    *("from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "in-reply-to"),
+    *("references", "received", "return-path", "mime-version", "content-"),
+)
 _FOLD = ",\r\n "
 _SHAPE = "it has to be username@domain_name"
 
@@ -31,7 +39,7 @@ class FieldProblem(ValueError):
     """Why a line cannot be taken, in words for the person who typed it."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Attachment:
     """A file that goes along, or a message that is passed on (`message/rfc822`)."""
 
@@ -40,7 +48,7 @@ class Attachment:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Draft:
     """What was typed: addresses as they go on the envelope, body lines without line ends."""
 
@@ -53,6 +61,8 @@ class Draft:
     attachments: tuple[Attachment, ...] = ()
     in_reply_to: str = ""  # message ids with their brackets
     references: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()  # more of the header: `Name: value`, by `header_field`
+    wants_report: bool = False  # of its delivery, too (RFC 3461)
 
     @property
     def envelope(self) -> tuple[str, ...]:
@@ -61,9 +71,11 @@ class Draft:
 
 
 def address(text: str) -> str:
-    """One `username@domain_name`; raises FieldProblem that says what is wrong with it."""
+    """`username@domain_name`, also out of `Name <…>`; raises FieldProblem with what is wrong."""
     text = text.strip()
     _refuse_controls(text)
+    if named := _NAMED.fullmatch(text):
+        text = named[1].strip()
     local_part, at, domain = text.rpartition("@")
     if not text:
         raise FieldProblem(f"there is no address; {_SHAPE}")
@@ -114,6 +126,17 @@ def subject(text: str) -> str:
     return text
 
 
+def header_field(text: str) -> str:
+    """`Name: value` that the client does not write itself; raises FieldProblem."""
+    _refuse_controls(text)
+    found = _FIELD.fullmatch(text)
+    if found is None or len(text) > MAX_LINE_OCTETS:
+        raise FieldProblem(f'"{text[:60]}" is no header line; it has to be Name: value')
+    if found[1].lower().startswith(_OURS):
+        raise FieldProblem(f"the header line {found[1]} is written by the client itself")
+    return f"{found[1]}: {found[2]}"
+
+
 def body_line(text: str) -> str:
     """A line of the body; raises FieldProblem for what no message may hold (RFC 5322 3.5)."""
     if "\0" in text or "\r" in text or "\n" in text:
@@ -141,11 +164,12 @@ def to_message(draft: Draft, now: datetime, message_id: str) -> bytes:
         ("From", draft.sender),
         ("To", _FOLD.join(draft.recipients) or "undisclosed-recipients:;"),
         ("Cc", _FOLD.join(draft.cc)),
-        ("Subject", _encoded_subject(draft.subject)),
+        ("Subject", _encoded("Subject", draft.subject)),
         ("Date", format_datetime(now)),
         ("Message-ID", f"<{message_id}>"),
         ("In-Reply-To", draft.in_reply_to),
         ("References", "\r\n ".join(draft.references)),
+        *((name, _encoded(name, value)) for name, value in map(_halves, draft.fields)),
         ("MIME-Version", "1.0"),
     ]
     header = _lines((name, value) for name, value in fields if value or name == "Subject")
@@ -193,11 +217,16 @@ def _file_name(name: str) -> str:
     return "filename*=utf-8''" + quote(name, safe="")
 
 
-def _encoded_subject(text: str) -> str:
+def _halves(field: str) -> tuple[str, str]:
+    name, _, value = field.partition(": ")
+    return name, value
+
+
+def _encoded(name: str, text: str) -> str:
     """ASCII as it is; other text, or what looks like an encoded word, by RFC 2047."""
     if text.isascii() and "=?" not in text:
         return text
-    return Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
+    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
 
 
 def _encoded_body(lines: tuple[str, ...]) -> tuple[str, bytes]:

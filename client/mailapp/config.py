@@ -16,10 +16,11 @@ from __future__ import annotations
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from mailapp.link import Tls
+from mailapp.value import value
 
 MAX_OCTETS = 1_000_000
 
@@ -28,7 +29,7 @@ class ConfigProblem(Exception):
     """What is wrong with the file, and where."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class AccountConfig:
     """One table. Only the first three must be there."""
 
@@ -78,10 +79,10 @@ def _account(path: Path, name: str, table: object) -> AccountConfig:
     kinds = {
         field.name: int if field.name.endswith("port") else str for field in fields(AccountConfig)
     }
-    for key, value in table.items():
+    for key, found in table.items():
         if key not in kinds:
             raise ConfigProblem(f"{where}.{key} is not known; there is {', '.join(kinds)}")
-        if type(value) is not kinds[key]:
+        if type(found) is not kinds[key]:
             raise ConfigProblem(f"{where}.{key} must be a {kinds[key].__name__}")
     for key in ("server", "smtp_port", "pop3_port"):
         if key not in table:

@@ -20,28 +20,31 @@ _BASE64 = frozenset((string.ascii_letters + string.digits + "+/").encode())
 _NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _BASE64)
 
 
-def parts_to_show(parts: list[Part]) -> list[int]:
-    """The leaves that a person reads: inline text, and of alternatives the plain text.
+PLAIN, HTML = "text/plain", "text/html"
 
-    RFC 2046 5.1.4; where no plain text stands for it, HTML is shown.
+
+def parts_to_show(parts: list[Part], form: str = PLAIN) -> list[int]:
+    """The leaves that a person reads: inline text, and of alternatives that of the wanted form.
+
+    RFC 2046 5.1.4; where no text of this form stands for it, the other is shown.
     """
-    has_plain: set[int] = set()
+    is_there: set[int] = set()
     for part in parts:
-        if part.is_leaf and not part.is_attachment and part.content_type == "text/plain":
+        if part.is_leaf and not part.is_attachment and part.content_type == form:
             around = part.parent
-            while around >= 0 and around not in has_plain:
-                has_plain.add(around)
+            while around >= 0 and around not in is_there:
+                is_there.add(around)
                 around = parts[around].parent
     covered: list[bool] = []  # parents stand before their children
     for at, part in enumerate(parts):
-        is_answered = part.content_type == "multipart/alternative" and at in has_plain
+        is_answered = part.content_type == "multipart/alternative" and at in is_there
         covered.append(is_answered or (part.parent >= 0 and covered[part.parent]))
     return [
         at
         for at, part in enumerate(parts)
         if part.is_leaf
         and not part.is_attachment
-        and not (covered[at] and part.content_type != "text/plain")
+        and not (covered[at] and part.content_type != form)
     ]
 
 

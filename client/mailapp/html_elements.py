@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from mailapp.value import value
 
 MAX_DEPTH = 200  # elements inside each other; deeper ones count as their parent
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]*))?""")
@@ -38,13 +40,13 @@ _PARAGRAPH_ENDS = (frozenset({"p"}), frozenset({"table"}) | _CELLS)
 def attributes(tag: str) -> dict[str, str]:
     """Of a start tag without its brackets: the first of each name, as a browser takes them."""
     found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(tag)[1:]:
-        bare = value[1:-1] if value[:1] in {'"', "'"} else value
+    for name, text in _ATTRIBUTE.findall(tag)[1:]:
+        bare = text[1:-1] if text[:1] in {'"', "'"} else text
         found.setdefault(name.lower(), html.unescape(bare))
     return found
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class _Sight:
     """Why text is hidden."""
 

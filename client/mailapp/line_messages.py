@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailapp import answering, exporting, message_view, saving
+from mailapp import answering, content, exporting, message_view, saving
 from mailapp.compose import Draft
 from mailapp.mailbox import Mailbox, Message, no_progress
 from mailapp.meter import Meter
@@ -73,6 +73,15 @@ class LineMessages:
                 self._mailbox.note_read(message)
                 self._paged(message_view.pieces(message, warnings))
                 self._say("")
+
+    def html(self, words: str) -> None:
+        """The text of its HTML, which plain text stood for."""
+        for at in numbers(words, self._mailbox.count):
+            with self._opened(at) as message:
+                if message_view.has_html(message):
+                    self._paged(message_view.body(message, content.HTML))
+                else:
+                    self._say(f"There is no HTML in message {at}.")
 
     def headers(self, words: str) -> None:
         """All header lines."""

@@ -18,13 +18,14 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypeVar
 
 from mailapp.network import Unreachable, reason
 from mailapp.state import State
 from mailapp.trace import Trace, Watch, nobody
+from mailapp.value import value
 
 T = TypeVar("T")
 CONNECT_SECONDS = 30.0
@@ -40,7 +41,7 @@ class Tls(StrEnum):
     IMPLICIT = "implicit"  # from the first octet (RFC 8314 3)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Link:
     """What is the same for every connection of a run."""
 

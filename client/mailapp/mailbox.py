@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO
 
 from mailapp import headers, people, summary
@@ -13,6 +13,7 @@ from mailapp.pop3 import Pop3Client, ProtocolError
 from mailapp.render import counted, visible_line
 from mailapp.state import MAX_ADDRESSES, State
 from mailapp.summary import ANSWERED, NEW, OLD, READ, Summary
+from mailapp.value import value
 
 BATCH = 200  # header blocks that are asked for at a time
 Progress = Callable[[int, int], object]
@@ -42,7 +43,7 @@ class Message:
         self.content.close()
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Farewell:
     """What leaving did: how many were deleted, and which not, with the server's words."""
 

@@ -16,13 +16,16 @@ _CHUNK_OCTETS = 65_536
 _ADDRESS_FIELDS = ("From", "To", "Cc")
 
 
-def pieces(message: Message, warnings: Iterable[str] = ()) -> Iterator[str]:
+def pieces(
+    message: Message, warnings: Iterable[str] = (), form: str = content.PLAIN
+) -> Iterator[str]:
     """The whole view with newlines; not yet `visible` where it is the message's own text.
 
-    `warnings` are why its sender may not be who it seems (`mailbox.warnings`).
+    `warnings` are why its sender may not be who it seems (`mailbox.warnings`), and `form` is what
+    is taken where its text is there in several.
     """
     parts = message.structure.parts
-    shown = content.parts_to_show(parts)
+    shown = content.parts_to_show(parts, form)
     yield f"\nMessage {message.number}\n"
     yield from header_lines(message.headers)
     for warning in warnings:
@@ -47,10 +50,18 @@ def pieces(message: Message, warnings: Iterable[str] = ()) -> Iterator[str]:
         yield f"\n(This message has more than {MAX_PARTS:,} parts; the rest is not shown.)\n"
 
 
-def body(message: Message) -> Iterator[str]:
+def has_html(message: Message) -> bool:
+    """Whether there is something to see in the form HTML."""
+    parts = message.structure.parts
+    return any(
+        parts[at].content_type == content.HTML for at in content.parts_to_show(parts, content.HTML)
+    )
+
+
+def body(message: Message, form: str = content.PLAIN) -> Iterator[str]:
     """The text alone, in chunks: what a reply quotes. Not yet `visible`."""
     parts = message.structure.parts
-    for at in content.parts_to_show(parts):
+    for at in content.parts_to_show(parts, form):
         yield from _whole_lines(content.text_of(message.content, parts[at]))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mailapp.summary import Summary
+from mailapp.value import value
 
 _PREFIX = re.compile(r"\s*(?:(?:re|aw|sv|fwd?|wg)\s*(?:\[\d+\])?\s*:\s*|\[[^\]]{1,40}\]\s*)", re.I)
 MAX_PREFIXES = 20
@@ -25,7 +25,7 @@ class Order(StrEnum):
     THREADS = "threads"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Placed:
     """A line of the list; `depth` is 0 for what begins a thread."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailapp import drafts
 from mailapp.compose import Draft
 from mailapp.state import State
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class KeptDraft:
     """A draft that was not sent, by its number in the state."""
 

@@ -10,19 +10,20 @@ import re
 import smtplib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailapp.compose import is_domain
 from mailapp.link import Link, first_use
 from mailapp.network import Unreachable, reason
 from mailapp.smtp_wire import SmtpWire, greeted, introduced
+from mailapp.value import value
 
 COMMIT_SECONDS = 600.0  # RFC 5321 4.5.3.2.6: giving up early means sending twice
 FAREWELL_SECONDS = 5.0
 MAX_WORDS = 400  # characters of a reply that are kept
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Problem:
     """One line for the person: who or what was refused, and the server's reply."""
 
@@ -52,7 +53,7 @@ class NotSent(Exception):
         self.answers = tuple(answers)  # of the recipients that were asked about
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Answer:
     """What the server said to one recipient."""
 
@@ -66,7 +67,7 @@ class Answer:
         return self.code in {250, 251}
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Receipt:
     """The message is the server's now: each recipient's answer, and the one to the message."""
 
@@ -100,16 +101,19 @@ def send(
     recipients: Sequence[str],
     message: bytes,
     login: tuple[str, str] | None = None,
+    wants_report: bool = False,
 ) -> Receipt:
     """Hand the message over. Returns when the server has taken it for every recipient.
 
     Addresses are valid by `compose.address`; the message has CRLF line ends. `login` is said
-    where the server asks for it. Raises Unreachable or NotSent.
+    where the server asks for it. `wants_report`: of its delivery, too, and not of failures alone.
+    Raises Unreachable or NotSent.
     """
     with _session(host, port, link) as smtp:
         if login:
             _sign_in(smtp, *login)
-        answers = _envelope(smtp, sender, recipients, _parameters(smtp, message))
+        notify = _notify(smtp) if wants_report else ""
+        answers = _envelope(smtp, sender, recipients, _parameters(smtp, message), notify)
         text = _mail_data(smtp, message)
         return Receipt(answers, text, smtp.is_encrypted)
 
@@ -152,8 +156,15 @@ def _parameters(smtp: SmtpWire, message: bytes) -> str:
     return f"{size} BODY=8BITMIME"
 
 
+def _notify(smtp: SmtpWire) -> str:
+    """What RCPT says of reports (RFC 3461 4.1)."""
+    if not smtp.has_extn("dsn"):
+        raise NotSent([Problem("the server gives no reports of delivery (DSN)", code=555)])
+    return " NOTIFY=SUCCESS,FAILURE,DELAY"
+
+
 def _envelope(
-    smtp: SmtpWire, sender: str, recipients: Sequence[str], parameters: str
+    smtp: SmtpWire, sender: str, recipients: Sequence[str], parameters: str, notify: str
 ) -> tuple[Answer, ...]:
     code, text = smtp.docmd("MAIL", f"FROM:<{sender}>{parameters}")
     if code != 250:
@@ -162,7 +173,7 @@ def _envelope(
     answers = []
     problems = []
     for recipient in recipients:
-        code, text = smtp.docmd("RCPT", f"TO:<{recipient}>")
+        code, text = smtp.docmd("RCPT", f"TO:<{recipient}>{notify}")
         answers.append(Answer(recipient, code, _words(text)))
         if not answers[-1].is_taken:
             problems.append(_refusal(f"{recipient} was refused", code, text, recipient))

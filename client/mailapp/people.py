@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailapp.headers import Headers, decode_words
+from mailapp.value import value
 
 MAX_PEOPLE = 1000
 _ADDRESS_IN_NAME = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Person:
     """One mailbox of a list."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailapp import content
 from mailapp.mailbox import Message
 from mailapp.mime import Part
+from mailapp.value import value
 
 MAX_NAME_OCTETS = 200  # of 255: room for a number
 MAX_COPIES = 1000
@@ -18,7 +18,7 @@ _CHUNK_OCTETS = 65_536
 _NOT_IN_NAMES = frozenset('/\\:*?"<>|')
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Enclosed:
     """A part that is kept apart from the text. Its name is as the sender had it: not yet safe."""
 

@@ -64,8 +64,7 @@ class SendMail:
         return self._send(self._whole(lambda: self._with_words_above(draft)))
 
     def _with_words_above(self, draft: Draft) -> Draft:
-        body = draft.body if any(draft.body) else ()
-        return replace(draft, body=self._body(("", *body) if body and body[0] else body))
+        return replace(draft, body=self._body(draft.body if any(draft.body) else ()))
 
     def _whole(self, ask: Callable[[], T]) -> T:
         try:

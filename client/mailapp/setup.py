@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mailapp.actions import Account, Server
 from mailapp.config import AccountConfig, ConfigProblem, config_path, read_config
-from mailapp.link import Link, Tls
+from mailapp.link import CONNECT_SECONDS, REPLY_SECONDS, Link, Tls
 from mailapp.render import visible_line
 from mailapp.secret import password
 from mailapp.state import open_state, state_folder
@@ -52,6 +52,8 @@ def prepare(words: argparse.Namespace, environment: Mapping[str, str]) -> Setup:
             may_show_password=words.insecure_auth,
             state=state,
             watch=_trace(words.trace, cleanup),
+            connect_seconds=words.patience or CONNECT_SECONDS,
+            reply_seconds=words.patience or REPLY_SECONDS,
         )
         server = Server(account.server, account.smtp_port, account.pop3_port, link)
         if words.trust:

@@ -17,8 +17,9 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from mailapp.value import value
 
 VERSION = 1
 MAX_MESSAGES = 200_000
@@ -49,7 +50,7 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return base / "mailclient"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Known:
     """What is remembered of a message."""
 

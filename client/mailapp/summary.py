@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from mailapp import headers, people
+from mailapp.value import value
 
 MAX_REFERENCES = 30
 MAX_TEXT = 500  # characters of a field in the list
 NEW, OLD, READ, ANSWERED = "new", "old", "read", "answered"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Summary:
     """Texts are decoded, not yet visible."""
 

@@ -6,8 +6,9 @@ Secrets are hidden here, before anybody sees the line. Texts are raw: show them 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from mailapp.value import value
 
 CLIENT, SERVER, NOTE = "C", "S", "*"
 HIDDEN = "********"
@@ -15,7 +16,7 @@ MAX_CONTENT_LINES = 40  # of a message or a listing; then only octets are counte
 MAX_LINE_CHARACTERS = 1000
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Line:
     """One line of a dialogue."""
 

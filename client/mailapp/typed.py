@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mailapp.render import cut, visible_line
+from mailapp.value import value
 
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _SHOWN = 40  # characters of a word that is repeated to the person
@@ -15,7 +15,7 @@ class UnknownWords(ValueError):
     """What was typed makes no sense, and why."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Verb:
     """A word of the conversation, its letters, and a line of help."""
 

@@ -106,6 +106,44 @@ def test_every_verb_there_and_back(verb: Verb, tmp_path: Path) -> None:
     assert {"name", "SMTP greeting", "POP3 login", "mailbox"} <= {step["step"] for step in steps}
 
 
+def test_more_header_lines_and_a_report(verb: Verb) -> None:
+    words = ("--to", "Alice <alice@mailserver>", "--body", "x", "--dsn", "--timeout", "20")
+    told(verb("--json", "send", *words, "--header", "X-Lab: drei für alle", "--header", "List:x"))
+    assert "\nX-Lab: drei für alle\nList: x\n".encode() in verb("read", "1", "--headers").stdout
+    wrong = verb("--json", "send", *words, "--header", "Subject: twice")
+    assert failed(wrong) == (65, "bad_argument")
+    assert verb("count", "--timeout", "0").returncode == 64
+
+
+FORMS = b"""\
+Subject: both
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=b
+
+--b
+Content-Type: text/plain
+
+The plain one.
+--b
+Content-Type: text/html
+
+<p>The <a href="http://x.example/">other</a> one.</p>
+--b--
+"""
+
+
+def test_a_message_in_two_forms(verb: Verb, mailserver: Any) -> None:
+    mailserver.deliver(FORMS)
+    for options in ((), ("--text",)):
+        text = verb("read", "1", *options).stdout
+        assert text.endswith(b"\nThe plain one.\n")
+        assert b"other" not in text
+    html = verb("read", "1", "--html").stdout
+    assert b"\nThe other [1] one.\n" in html
+    assert b"http://x.example/" in html
+    assert b"plain" not in html
+
+
 def test_waiting_for_a_message(verb: Verb, mailserver: Any) -> None:
     mailserver.deliver(b"From: eve@x\nSubject: other\n\n")
 

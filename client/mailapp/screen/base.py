@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mailapp.screen.keys import Key
 from mailapp.screen.paint import Hints, Size, View
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Wish:
     """Something that a screen cannot do itself; each kind says what."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Back(Wish):
     """To the screen before this one."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Say(Wish):
     """Words for the row above the keys, until the next key."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Show(Wish):
     """Another screen on top of this one."""
 
     screen: Screen
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Beneath(Wish):
     """The list beneath has this key; with `reads`, the message it then stands on is shown."""
 
@@ -42,7 +42,7 @@ class Beneath(Wish):
     reads: bool = False
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Ask(Wish):
     """One key out of a few, asked for in the row above the keys; Esc is always there."""
 
@@ -50,7 +50,7 @@ class Ask(Wish):
     choices: tuple[tuple[str, str, Wish], ...]  # key, what it does, and the wish
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Prompt(Wish):
     """A line of text, typed in the row above the keys; it comes back by `answer`."""
 
@@ -63,7 +63,7 @@ Step = tuple["Screen", Wish | None]
 """What a key leads to: the screen as it is then, and what it wants to have done."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Screen:
     """Frozen. `size` is always the room of the body, without title and keys."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mailapp.render import visible_line
@@ -12,9 +11,10 @@ from mailapp.screen.news import Trouble
 from mailapp.screen.paint import Hints
 from mailapp.screen.reading import Text
 from mailapp.screen.wishes import Job, Trust
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Certificate(Text):
     """`trust` is what y does."""
 

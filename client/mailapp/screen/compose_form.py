@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from prompt_toolkit.document import Document
@@ -16,6 +16,7 @@ from mailapp.screen.base import Ask, Back, Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.wishes import Attach, Complete, Drop, EditOutside, Keep, Send
+from mailapp.value import value
 
 T = TypeVar("T")
 NAMES = ("From", "To", "Cc", "Bcc", "Subject")
@@ -23,7 +24,7 @@ _LABEL_COLUMNS = 9
 BODY = len(NAMES)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Form(Screen):
     """`fields` are as in NAMES; `at` is the one that is typed into, or BODY."""
 
@@ -62,7 +63,8 @@ class Form(Screen):
         ]
         fields = tuple(editing.field(text) for text in texts)
         at = next((at for at in (0, 1, 4) if not texts[at]), BODY)
-        body = Document("\n".join(draft.body), 0)
+        above = ("",) if kept is None and any(draft.body) else ()  # to write in
+        body = Document("\n".join((*above, *draft.body)), 0)
         return cls(draft, fields, body, at, kept=kept, answers=answers)
 
     def title(self) -> tuple[str, str]:

@@ -5,7 +5,7 @@ Keys and news go in; `Job`s, `Quit` and `EditOutside` come out for those who can
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from prompt_toolkit.document import Document
@@ -26,12 +26,13 @@ from mailapp.screen.pile import Pile
 from mailapp.screen.underway import Underway
 from mailapp.screen.wishes import Job, Quit
 from mailapp.trace import Line
+from mailapp.value import value
 
 S = TypeVar("S", bound=Screen)
 MAX_WAITING_KEYS = 64  # typed ahead while something is under way
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Cancel(Wish):
     """The person does not want to wait any more."""
 

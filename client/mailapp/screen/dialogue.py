@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailapp import rfc
 from mailapp.render import visible_line, width
@@ -13,6 +13,7 @@ from mailapp.screen.keys import Key, moved, top_for
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.reading import BACK, wrapped_words
 from mailapp.trace import CLIENT, NOTE, SERVER, Line, as_text
+from mailapp.value import value
 
 MAX_LINES = 5000
 _STYLES = {CLIENT: "client", SERVER: "", NOTE: "hint"}
@@ -38,7 +39,7 @@ class Record:
         return (kept[0][0] if kept else 0), tuple(one for _, one in kept)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Dialogue(Screen):
     """`at` counts from the first line ever; the cursor follows while it stands on the last."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailapp.outbox import KeptDraft
 from mailapp.render import cut, pad, visible_line
@@ -12,9 +12,10 @@ from mailapp.screen.keys import Key, moved, top_for
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.reading import BACK
 from mailapp.screen.wishes import Drop, StartDraft
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class DraftList(Screen):
     """The first row is a new message, the others are what is kept, the newest first."""
 

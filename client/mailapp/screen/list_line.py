@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailapp import listing
 from mailapp.render import cut, pad, visible_line
 from mailapp.summary import Summary
+from mailapp.value import value
 
 _SHORT_STAMP_COLUMNS = 11  # `11-23 14:05`
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Layout:
     """Columns for each part; `received` and `size` are 0 where there is no room."""
 

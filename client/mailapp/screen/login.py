@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from prompt_toolkit.document import Document
 
@@ -12,9 +12,10 @@ from mailapp.screen.base import Say, Screen, Step
 from mailapp.screen.keys import Key
 from mailapp.screen.paint import Size, View, line
 from mailapp.screen.wishes import Quit, SignIn
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Login(Screen):
     """`at` is the field that is typed into; the password is shown as stars."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailapp.render import counted, octets, visible_line
 from mailapp.screen import list_line
@@ -15,12 +15,13 @@ from mailapp.screen.news import Lines, Listing, Sorted
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.wishes import Answer, CheckMail, Export, Find, Limit, Load, Read
 from mailapp.summary import READ, Summary
+from mailapp.value import value
 
 KEPT_LINES = 2000
 MAX_LOAD = 200
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class MailList(Screen):
     """The messages in their order; `at` is a place in it, not a number."""
 
@@ -71,7 +72,7 @@ class MailList(Screen):
 
     def title(self) -> tuple[str, str]:
         """How many there are."""
-        words = [counted(self.listing.count, "message"), octets(self.listing.octets)]
+        words = [octets(self.listing.octets), counted(self.listing.count, "message")]
         words += [f"{len(self.marked):,} marked"] if self.marked else []
         limit = f" — {len(self.order):,} with {visible_line(self.limit)}" if self.limit else ""
         return f"Mail of {self.user}{limit}", ", ".join(words)

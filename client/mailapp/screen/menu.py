@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailapp.screen.base import Screen, Step
 from mailapp.screen.keys import DOWN, UP, Key
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.wishes import OpenMail, Quit, StartDraft
+from mailapp.value import value
 
 OPTIONS = (
     ("Manage Mail", "view stored emails", OpenMail()),
@@ -16,7 +17,7 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Menu(Screen):
     """`at` is the option that Enter takes."""
 

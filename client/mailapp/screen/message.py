@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mailapp.render import cut, octets, pad, visible_line
@@ -12,6 +12,7 @@ from mailapp.screen.keys import Key, moved, top_for
 from mailapp.screen.paint import Hints, Row, Size, View, line
 from mailapp.screen.reading import BACK, Text
 from mailapp.screen.wishes import Answer, OpenOutside, Read, Save, Way
+from mailapp.value import value
 
 ANSWERS = {"r": Way.REPLY, "g": Way.REPLY_ALL, "f": Way.FORWARD, "F": Way.FORWARD_WHOLE}
 ANSWER_KEYS: Hints = (
@@ -22,7 +23,7 @@ ANSWER_KEYS: Hints = (
 )
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Message(Text):
     """A message that was fetched from the list beneath."""
 
@@ -45,6 +46,7 @@ class Message(Text):
     more_keys = (
         *ANSWER_KEYS,
         ("u", "take the mark away"),
+        ("t", "its HTML as text"),
         ("H", "all header lines"),
         ("e", "the source as it came"),
         ("b PgUp", "page back"),
@@ -65,6 +67,7 @@ class Message(Text):
             "p": Beneath(Key("k"), reads=True),
             "d": Beneath(Key("d"), reads=True),
             "u": Beneath(Key("u")),
+            "t": Read(self.number, self.unique_id, "HTML"),
             "H": Read(self.number, self.unique_id, "headers"),
             "e": Read(self.number, self.unique_id, "source"),
             "s": Prompt("save", "Save the message as: ", f"message-{self.number}.eml"),
@@ -82,7 +85,7 @@ class Message(Text):
         return self, Save(self.number, self.unique_id, 0, text) if text.strip() else None
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Attachments(Screen):
     """What is attached: saved, or opened by another program after asking."""
 

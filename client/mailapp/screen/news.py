@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
@@ -12,19 +12,20 @@ from mailapp.outbox import KeptDraft
 from mailapp.saving import Enclosed
 from mailapp.screen.base import Wish
 from mailapp.summary import Summary
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class News:
     """What became of a wish."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class OfList(News):
     """Something about the list."""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class SignedIn(News):
     """It is right, as far as the server can say; `contents` are words about the mailbox."""
 
@@ -34,7 +35,7 @@ class SignedIn(News):
     drafts: int = 0  # how many are kept
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Listing(OfList):
     """A mailbox that was opened: numbers and marks hold as long as the epoch does."""
 
@@ -45,7 +46,7 @@ class Listing(OfList):
     said: str = ""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Lines(OfList):
     """Of the list, in the epoch that they belong to."""
 
@@ -53,7 +54,7 @@ class Lines(OfList):
     summaries: tuple[Summary, ...]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Opened(News):
     """A message as text; `listing` is there when a new session was begun for it."""
 
@@ -65,7 +66,7 @@ class Opened(News):
     how: str = "text"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Left(OfList):
     """The mailbox is closed; `contents` are words about what is in it now."""
 
@@ -73,7 +74,7 @@ class Left(OfList):
     contents: str = ""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Started(News):
     """A draft to begin with."""
 
@@ -81,14 +82,14 @@ class Started(News):
     answers: str = ""  # the unique id of the message that it answers
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Drafts(News):
     """What is kept, by its number."""
 
     kept: tuple[KeptDraft, ...]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Sorted(OfList):
     """All messages in their order; the depth of those that hang in a thread."""
 
@@ -98,14 +99,14 @@ class Sorted(OfList):
     depths: Mapping[int, int]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Attached(News):
     """The draft with its files."""
 
     draft: Draft
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Completed(News):
     """Forms of the whole field, the address met last first; may be empty."""
 
@@ -113,7 +114,7 @@ class Completed(News):
     offers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Kept(News):
     """A draft is kept under this number, and is one of so many."""
 
@@ -122,14 +123,14 @@ class Kept(News):
     leaves: bool = False
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Done(News):
     """Nothing to show but words."""
 
     said: str
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Found(OfList):
     """The message that fits; 0 for none."""
 
@@ -137,7 +138,7 @@ class Found(OfList):
     number: int
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Limited(OfList):
     """The messages that fit, in their order."""
 
@@ -146,7 +147,7 @@ class Limited(OfList):
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Edited(News):
     """What came back from the editor; None when it was given up."""
 
@@ -154,7 +155,7 @@ class Edited(News):
     said: str = ""
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Sent(News):
     """Each recipient's answer in words; a draft that was not sent stays open."""
 
@@ -165,7 +166,7 @@ class Sent(News):
     drafts: int = 0  # how many are kept now
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Trouble(News):
     """It did not work; the wish can be had again."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailapp.render import cut, pad, width
+from mailapp.value import value
 
 Row = list[tuple[str, str]]
 """Fragments of a row: a style by its name in `shell`, and visible text."""
@@ -22,7 +22,7 @@ class Size(NamedTuple):
     rows: int
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class View:
     """Rows from the top; `cursor` is row and column of the terminal's own cursor."""
 
@@ -40,11 +40,10 @@ def line(text: str, columns: int, style: str = "") -> Row:
 
 
 def two_ends(left: str, right: str, columns: int, style: str = "") -> Row:
-    """The left text has the right of way."""
-    room = columns - width(left) - 2
-    return line(
-        pad(left, columns - width(right)) + right if width(right) <= room else left, columns, style
-    )
+    """The left text has the right of way; of the right one, what stands last stays longest."""
+    while right and width(left) + 2 + width(right) > columns:
+        right = right.partition(", ")[2]
+    return line(pad(left, columns - width(right)) + right, columns, style)
 
 
 def hint_rows(hints: Hints, columns: int, count: int) -> list[Row]:

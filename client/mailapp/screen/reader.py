@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mailapp import actions, exporting, headers, message_view, ordering, query, saving
+from mailapp import actions, content, exporting, headers, message_view, ordering, query, saving
 from mailapp.actions import Account, Server
 from mailapp.mailbox import Farewell, Mailbox, Message, Progress
 from mailapp.pop3 import Cancelled, Pop3Error
@@ -216,6 +216,8 @@ class Reader:
     def read(self, job: wishes.Read, progress: Progress) -> News:
         """Read."""
         message, listing = self.message(job, progress)
+        if job.how == "HTML":
+            return self._html(message)
         if job.how != "text":
             message.content.seek(0)
             is_source = job.how == "source"
@@ -228,6 +230,12 @@ class Reader:
             self._box.note_read(message)
         enclosed = tuple(saving.enclosed(message))
         return Opened(message.number, text, listing, message.unique_id, enclosed)
+
+    def _html(self, message: Message) -> News:
+        if not message_view.has_html(message):
+            return Done("There is no HTML in this message.")
+        text = _bounded(map(visible, message_view.body(message, content.HTML)))
+        return Opened(message.number, text, how="HTML")
 
     def save(self, job: wishes.Save, progress: Progress) -> News:
         """Save. Raises OSError."""

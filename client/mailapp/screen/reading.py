@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import ClassVar
 
@@ -11,11 +11,12 @@ from mailapp.render import rows as wrapped_rows
 from mailapp.screen.base import Back, Screen, Step, Wish
 from mailapp.screen.keys import Key, moved
 from mailapp.screen.paint import Hints, Row, Size, View, line
+from mailapp.value import value
 
 BACK = {"q", "left", "h", "escape"}
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Text(Screen):
     """`text` is visible; `top` is the first of its lines that is shown, wherever they wrap."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailapp.render import octets, width
 from mailapp.screen import paint
 from mailapp.screen.wishes import Job, Read
+from mailapp.value import value
 
 PATIENCE_SECONDS = 0.5  # what takes longer is shown
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Underway:
     """A job, when it began, and how far it is."""
 

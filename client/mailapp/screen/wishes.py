@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
 from mailapp.ordering import Order
 from mailapp.screen.base import Wish
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Job(Wish):
     """Work that may take time; `doing` is said when it does."""
 
@@ -22,7 +22,7 @@ class Job(Wish):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class SignIn(Job):
     """Is this user name and password right? -> SignedIn"""
 
@@ -30,14 +30,14 @@ class SignIn(Job):
     doing = "Signing in"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class OpenMail(Job):
     """-> Listing"""
 
     doing = "Opening the mailbox"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Load(Job):
     """The list's lines of these messages -> Lines"""
 
@@ -46,7 +46,7 @@ class Load(Job):
     doing = "Fetching the list"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class OfMessage(Job):
     """Something with one message, as long as it still has this unique id."""
 
@@ -55,11 +55,11 @@ class OfMessage(Job):
     doing = "Fetching the message"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Read(OfMessage):
     """-> Opened"""
 
-    how: str = "text"  # or `headers`, `source`
+    how: str = "text"  # or `HTML`, `headers`, `source`
 
 
 class Way(Enum):
@@ -71,14 +71,14 @@ class Way(Enum):
     FORWARD_WHOLE = 4
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Answer(OfMessage):
     """-> Started"""
 
     way: Way
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Save(OfMessage):
     """The message itself (part 0) or what is attached, as a new file at this path -> Done"""
 
@@ -86,14 +86,14 @@ class Save(OfMessage):
     path: str
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class OpenOutside(OfMessage):
     """What is attached, by the program that the desktop has for it -> Done"""
 
     part: int
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Find(Job):
     """The first of these messages that fits -> Found"""
 
@@ -104,7 +104,7 @@ class Find(Job):
     doing = "Searching"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Limit(Job):
     """Those that fit -> Limited"""
 
@@ -115,7 +115,7 @@ class Limit(Job):
     doing = "Searching"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class CheckMail(Job):
     """A new session over the same mailbox -> Listing"""
 
@@ -123,14 +123,14 @@ class CheckMail(Job):
     doing = "Looking for new mail"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Release(Job):
     """Let others have the mailbox: nobody does anything with it -> Done"""
 
     doing = "Closing the session"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Commit(Job):
     """Delete these now, and stay -> Listing"""
 
@@ -138,7 +138,7 @@ class Commit(Job):
     doing = "Deleting"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Leave(Job):
     """Delete these, and close the mailbox -> Left"""
 
@@ -146,7 +146,7 @@ class Leave(Job):
     doing = "Closing the mailbox"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Sort(Job):
     """In another order -> Sorted"""
 
@@ -156,7 +156,7 @@ class Sort(Job):
     doing = "Sorting"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Export(Job):
     """These messages as a new mbox file -> Done"""
 
@@ -166,7 +166,7 @@ class Export(Job):
     doing = "Exporting"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class StartDraft(Job):
     """An empty message with the own address -> Drafts where some are kept, else Started"""
 
@@ -175,7 +175,7 @@ class StartDraft(Job):
     doing = "Asking the server for its name"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Send(Job):
     """-> Sent"""
 
@@ -185,7 +185,7 @@ class Send(Job):
     doing = "Sending"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Attach(Job):
     """A file goes along -> Attached"""
 
@@ -194,7 +194,7 @@ class Attach(Job):
     doing = "Reading the file"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Complete(Job):
     """What a field of addresses may mean -> Completed"""
 
@@ -202,7 +202,7 @@ class Complete(Job):
     doing = "Looking for addresses"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Keep(Job):
     """As a draft for another day -> Kept"""
 
@@ -212,7 +212,7 @@ class Keep(Job):
     doing = "Keeping the draft"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Drop(Job):
     """A draft that is not wanted -> Drafts"""
 
@@ -220,7 +220,7 @@ class Drop(Job):
     doing = "Dropping the draft"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Trust(Job):
     """This certificate from now on, and then what was wanted -> the news of that"""
 
@@ -230,14 +230,14 @@ class Trust(Job):
     doing = "Connecting"
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Quit(Wish):
     """The end of the program."""
 
     status: int = 0
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class EditOutside(Wish):
     """This text in $VISUAL or $EDITOR -> Edited"""
 

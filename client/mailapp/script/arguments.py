@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -19,6 +20,17 @@ def _fingerprint(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256 in hexadecimal") from None
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
+_TIMEOUT = "how long to wait for a server"
 _SHARED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--user", {"metavar": "NAME", "help": "who reads and sends"}),
     ("--password-file", {"metavar": "FILE", "help": "its first line is the password"}),
@@ -29,6 +41,7 @@ _SHARED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--account", {"metavar": "NAME", "help": "an account of config.toml"}),
     ("--json", {"action": "store_true", "help": "one JSON object on standard output"}),
     ("--plain", {"action": "store_true", "help": "lines of text, no full screen"}),
+    ("--timeout", {"metavar": "SECONDS", "type": _seconds, "dest": "patience", "help": _TIMEOUT}),
     ("--trace", {"metavar": "FILE", "help": "write the dialogue there, without passwords"}),
 )
 _BODY: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -52,6 +65,8 @@ VERBS: dict[str, tuple[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
             ("--from", {"metavar": "ADDRESS", "dest": "sender", "help": "else user@domain"}),
             ("--subject", {"metavar": "TEXT", "default": "", "help": "at most 50 characters"}),
             ("--eml", {"metavar": "FILE", "help": "send this message as it is"}),
+            ("--header", {"metavar": "NAME:VALUE", "action": "append", "default": []}),
+            ("--dsn", {"action": "store_true", "help": "a report of the delivery (RFC 3461)"}),
             *_BODY,
         ),
     ),
@@ -68,6 +83,8 @@ VERBS: dict[str, tuple[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
         (
             _MESSAGE,
             ("--headers", {"action": "store_true", "help": "all header lines"}),
+            ("--text", {"action": "store_true", "help": "as it is read; so it is without these"}),
+            ("--html", {"action": "store_true", "help": "the text of its HTML, where it has any"}),
             ("--raw", {"action": "store_true", "help": "the octets as they came"}),
             ("--part", {"metavar": "I", "type": int, "help": "the octets of attachment I"}),
             ("--mark-read", {"action": "store_true", "help": "it is new no more"}),
@@ -87,6 +104,7 @@ VERBS: dict[str, tuple[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
         (
             ("message", {"metavar": "N", "nargs": "*", "help": "numbers of this moment"}),
             ("--uidl", {"metavar": "ID", "action": "append", "default": [], "help": "safe"}),
+            ("--yes", {"action": "store_true", "help": "do not ask the person at the terminal"}),
         ),
     ),
     "save": (
@@ -137,15 +155,26 @@ def parser(has_server: bool = True) -> argparse.ArgumentParser:
         made.add_argument("smtp_port", type=_port, help="such as 25")
         made.add_argument("pop3_port", type=_port, help="such as 110")
     _add(made, _SHARED)
-    shared_again = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    _add(shared_again, _SHARED)
     verbs = made.add_subparsers(dest="verb", metavar="verb", parser_class=Parser)
     for name, (purpose, own) in VERBS.items():
-        verb = verbs.add_parser(
-            name, help=purpose, description=purpose, parents=[shared_again], allow_abbrev=False
-        )
+        verb = verbs.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+        taken = {row[0] for row in own}  # --timeout of `wait` is its own
         _add(verb, own)
+        for option, how in _SHARED:
+            if option not in taken:
+                verb.add_argument(option, **how | {"default": argparse.SUPPRESS})
     return made
+
+
+def completion(shell: str) -> int:
+    """The script for a shell; shtab is asked only here."""
+    try:
+        import shtab
+    except ImportError:
+        print("mailclient: completion needs shtab: pip install shtab", file=sys.stderr)
+        return exits.UNAVAILABLE
+    print(shtab.complete(parser(), shell))
+    return exits.OK
 
 
 def _add(to: argparse.ArgumentParser, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import smtplib
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from mailapp import exits
 from mailapp.actions import Account, Server
@@ -17,9 +16,10 @@ from mailapp.pop3 import Pop3Client, Pop3Error
 from mailapp.render import counted, octets, visible_line
 from mailapp.script.verbs import Job
 from mailapp.smtp_wire import SmtpWire, introduced
+from mailapp.value import value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Step:
     """One thing that was tried. A step that was left out is neither good nor bad."""
 

@@ -10,10 +10,10 @@ import json
 import sys
 from typing import Any
 
-from mailapp import exits
 from mailapp.outgoing import Answer, NotSent
 from mailapp.render import visible, visible_line
 from mailapp.saving import Enclosed
+from mailapp.script.kinds import kind_of
 from mailapp.summary import Summary
 
 SCHEMA = 1
@@ -47,7 +47,7 @@ class Output:
 
     def fail(self, problem: Exception) -> int:
         """Say it; returns the exit status."""
-        status, code = exits.kind_of(problem)
+        status, code = kind_of(problem)
         if self.as_json:
             print(json.dumps(self._head | {"error": _error(problem, code)}), file=sys.stderr)
         else:

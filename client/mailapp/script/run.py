@@ -15,7 +15,7 @@ from mailapp.network import Unreachable
 from mailapp.outgoing import NotSent
 from mailapp.pop3 import Pop3Error
 from mailapp.query import NoQuery
-from mailapp.script import arguments, doctor, sending, verbs
+from mailapp.script import doctor, sending, verbs
 from mailapp.script.output import Output
 from mailapp.script.verbs import Job
 from mailapp.setup import Setup
@@ -51,14 +51,3 @@ def _account(setup: Setup) -> Account | None:
     except (OSError, EOFError):
         words = "no password: --password-file FILE, or $MAILCLIENT_PASSWORD_FILE"
         raise Failed(words, exits.USAGE, "no_password") from None
-
-
-def completion(shell: str) -> int:
-    """The script for a shell; shtab is asked only here."""
-    try:
-        import shtab
-    except ImportError:
-        print("mailclient: completion needs shtab: pip install shtab", file=sys.stderr)
-        return exits.UNAVAILABLE
-    print(shtab.complete(arguments.parser(), shell))
-    return exits.OK

@@ -32,7 +32,10 @@ def send(job: Job) -> None:
         return
     if not (to or cc or bcc):
         raise Failed("to whom? --to ADDRESS", exits.USAGE, "usage")
-    draft = Draft(_sender(job), to, compose.subject(words.subject), _body(words), cc=cc, bcc=bcc)
+    fields = tuple(map(compose.header_field, words.header))
+    subject = compose.subject(words.subject)
+    draft = Draft(_sender(job), to, subject, _body(words), cc=cc, bcc=bcc, fields=fields)
+    draft = replace(draft, wants_report=words.dsn)
     _send(job, _with_attachments(draft, words))
 
 
@@ -47,7 +50,7 @@ def reply(job: Job) -> None:
             draft = answering.reply(sender, message.headers, text, job.words.to_all)
             if not draft.envelope:
                 raise Failed("nobody can be answered: no valid address", exits.DATA, "bad_argument")
-            draft = replace(draft, body=(*body, "", *draft.body))
+            draft = replace(draft, body=(*body, *draft.body))
             _send(job, _with_attachments(draft, job.words))
         if not job.words.dry_run:
             mailbox.set_status(number, ANSWERED)
@@ -65,7 +68,10 @@ def _send_file(job: Job, recipients: tuple[str, ...]) -> None:
     if job.words.dry_run:
         job.out.octets(content)
         return
-    _told(job, actions.send_content(job.server, sender, recipients, content, job.account))
+    receipt = actions.send_content(
+        job.server, sender, recipients, content, job.account, job.words.dsn
+    )
+    _told(job, receipt)
 
 
 def _send(job: Job, draft: Draft) -> None:

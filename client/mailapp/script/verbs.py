@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailapp import actions, exits, message_view, saving
 from mailapp.actions import Account, Server
-from mailapp.content import octets_of
+from mailapp.content import HTML, PLAIN, octets_of
 from mailapp.exits import Failed
 from mailapp.mailbox import Mailbox, Message
 from mailapp.network import Unreachable, reason
@@ -20,14 +20,16 @@ from mailapp.pop3 import ConnectionLost, LoginRefused, Refused
 from mailapp.query import Match, parse
 from mailapp.render import counted
 from mailapp.script import output
+from mailapp.script.kinds import kind_of
 from mailapp.script.output import Output
 from mailapp.summary import NEW, READ, Summary
+from mailapp.value import value
 
 POLL_SECONDS = 1.0
 _CHUNK_OCTETS = 65_536
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Job:
     """What a verb works with."""
 
@@ -95,18 +97,18 @@ def read(job: Job) -> None:
                 text = "".join(mailbox.header_lines(number))
                 job.out.give({"headers": text}, text)
             else:
-                _give_message(job, mailbox, message)
+                _give_message(job, mailbox, message, HTML if words.html else PLAIN)
         if words.mark_read:
             mailbox.set_status(number, READ)
 
 
-def _give_message(job: Job, mailbox: Mailbox, message: Message) -> None:
+def _give_message(job: Job, mailbox: Mailbox, message: Message, form: str) -> None:
     (summary,) = mailbox.summaries([message.number])
     data = output.summary_as_json(summary) | {
-        "text": "".join(message_view.body(message)) if job.out.as_json else "",
+        "text": "".join(message_view.body(message, form)) if job.out.as_json else "",
         "attachments": output.enclosed_as_json(saving.enclosed(message)),
     }
-    text = "" if job.out.as_json else "".join(message_view.pieces(message))
+    text = "" if job.out.as_json else "".join(message_view.pieces(message, form=form))
     job.out.give({"message": data}, text.removeprefix("\n"))
 
 
@@ -116,9 +118,19 @@ def delete(job: Job) -> None:
         numbers = [number_of(mailbox, word) for word in (*job.words.message, *job.words.uidl)]
         if not numbers:
             raise Failed("which message? a number, or --uidl", exits.USAGE, "usage")
+        if not (job.words.yes or _says_yes(f"Delete {counted(len(numbers), 'message')} now?")):
+            raise Failed("nothing was deleted", exits.NOTHING, "not_wanted")
         ids = [mailbox.unique_id(number) for number in numbers]
         mailbox.mark(numbers)
     job.out.give({"deleted": ids}, "".join(f"{one}\n" for one in ids))
+
+
+def _says_yes(question: str) -> bool:
+    """Of a script nobody asks."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print(f"{question} (y/n) ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def save(job: Job) -> None:
@@ -168,7 +180,7 @@ def _look(job: Job, fits: Callable[[Summary], bool], seen: set[str]) -> Summary 
     except LoginRefused:
         raise
     except (Refused, ConnectionLost, Unreachable) as problem:
-        if exits.kind_of(problem)[0] not in {exits.TEMPORARY, exits.UNAVAILABLE}:
+        if kind_of(problem)[0] not in {exits.TEMPORARY, exits.UNAVAILABLE}:
             raise
         return None
 

@@ -50,7 +50,7 @@ def test_addresses_that_are_right(text: str) -> None:
         (".bob@mailserver", "no valid username"),
         ("b..ob@mailserver", "no valid username"),
         ("a@b@c", "no valid username"),
-        ("Bob <bob@mailserver>", "no valid username"),
+        ("Bob <bob@mailserver", "no valid username"),
         ("bob@mail_server", "no valid domain"),
         ("bob@-x", "no valid domain"),
         ("bob@a..b", "no valid domain"),
@@ -69,6 +69,18 @@ def test_addresses_that_are_right(text: str) -> None:
 def test_addresses_that_are_wrong(text: str, why: str) -> None:
     with pytest.raises(FieldProblem, match=why):
         compose.address(text)
+
+
+def test_a_name_around_an_address_is_left_out() -> None:
+    assert compose.addresses("Bob <bob@x>, <carol@x>, dave@x") == ("bob@x", "carol@x", "dave@x")
+
+
+@pytest.mark.parametrize(
+    "text", ["To: x@y", "content-type: a/b", "no colon", "A B: x", "X:", "X: a\r\nTo: b", "X: \x1b"]
+)
+def test_header_lines_that_nobody_may_add(text: str) -> None:
+    with pytest.raises(FieldProblem):
+        compose.header_field(text)
 
 
 def test_recipients() -> None:

@@ -93,8 +93,8 @@ def test_a_reply() -> None:
     draft = answering.reply("alice@x", headers(*ASKED), ["one\n> two\n", "\x1b[2Jthree"])
     assert (draft.sender, draft.recipients, draft.cc) == ("alice@x", ("bob@x",), ())
     assert draft.subject == "Re: Lab 3"
-    assert draft.body[0] == "On Mon, 23 Nov 2026 14:05:09 +0000, Bob wrote:"
-    assert draft.body[1:] == ("> one", ">> two", "> [2Jthree", "")
+    assert draft.body[:2] == ("", "On Mon, 23 Nov 2026 14:05:09 +0000, Bob wrote:")
+    assert draft.body[2:] == ("> one", ">> two", "> [2Jthree", "")
     assert draft.in_reply_to == "<2@x>"
     assert draft.references == ("<0@x>", "<1@x>", "<2@x>")
 
@@ -123,7 +123,7 @@ def test_long_subjects_threads_and_texts_are_bounded() -> None:
     assert len(draft.subject) == MAX_SUBJECT_CHARACTERS
     assert len(draft.references) == answering.MAX_REFERENCES
     assert (draft.references[0], draft.references[-1]) == ("<0@x>", "<n@x>")
-    assert len(draft.body) == answering.MAX_QUOTED_LINES + 3
+    assert len(draft.body) == answering.MAX_QUOTED_LINES + 4
 
 
 def test_forwards() -> None:
