@@ -52,6 +52,7 @@ class Pop3:
             apop=_APOP[chosen.apop],
             login_delay=chosen.login_delay,
             command_limit=parts.chosen.limits.command_limit,
+            error_limit=parts.chosen.limits.error_limit,
         )
         own_name = parts.chosen.listening.domains[0]
         return lambda port: (

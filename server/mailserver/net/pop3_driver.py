@@ -61,6 +61,7 @@ class Access:
     login_delay: int = 0
     """Seconds from one login of a user to his next."""
     command_limit: int = 20_000
+    error_limit: int = 20
 
 
 class _TooSoon(Exception):
@@ -111,6 +112,7 @@ class Pop3Driver:
             stls=self._access.tls is not None and self._stream.encryption is None,
             login_delay=self._access.login_delay,
             commands=self._access.command_limit,
+            errors=self._access.error_limit,
         )
 
     async def run(self) -> None:

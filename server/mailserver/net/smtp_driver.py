@@ -124,7 +124,7 @@ class SmtpDriver:
         self._timeout = timeouts.first_command
         self._clock = clock
         self._line_pace = LinePace(clock)
-        self._pace: Pace | None = None  # set with `_staging`
+        self._pace: Pace | None = None  # set while content comes in, wanted or not
         self._farewell: Reply | None = None  # set when the connection is to end
         self._waiting: Event | None = None  # came while `_came` took what came
         self._ended = False  # the client says no more
@@ -222,6 +222,10 @@ class SmtpDriver:
 
     def _patience(self) -> float:
         """Seconds for the next octets."""
+        if self._staging is None and not self._session.in_content:
+            self._pace = None
+        elif self._pace is None:
+            self._pace = Pace(self._timeouts.pacing, self._clock())
         if self._pace is not None:
             return min(self._timeout, self._pace.seconds_left(self._clock()))
         return self._line_pace.seconds_left(self._timeout, in_line=self._session.in_line)
@@ -300,7 +304,6 @@ class SmtpDriver:
         except OSError as error:
             log.error("no place for a message on its way in: %s", error)
             return replies.STORAGE_FAILED
-        self._pace = Pace(self._timeouts.pacing, self._clock())
         return replies.START_INPUT
 
     def _keep(self, content: bytes) -> bool:

@@ -26,6 +26,8 @@ class Offer:
     """Seconds from one login of a user to his next."""
     commands: int = 20_000
     """Without a message fetched between them; in a maildrop `COMMANDS_A_MESSAGE` more for each."""
+    errors: int = 20
+    """Faulty commands in a session; the last one ends it."""
 
 
 def capabilities(offer: Offer, *, logged_in: bool) -> list[str]:

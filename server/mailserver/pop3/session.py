@@ -53,8 +53,6 @@ _LINE_REPLY = {
 
 OUTPUT_LIMIT = 64 * 1024
 """Octets of replies to pipelined commands that may wait to be sent."""
-ERROR_LIMIT = 20
-"""Faulty commands in a session before it is closed."""
 LOGIN_LIMIT = 3
 """Failed logins in a session before it is closed."""
 RESPONSE_LIMIT = 12_288
@@ -222,7 +220,7 @@ class Pop3Session:
             self.close(reply)
             return b""
         self._out += replies.err(reply)
-        if self._errors >= ERROR_LIMIT:
+        if self._errors >= self._offer.errors:
             self.close(replies.TOO_MANY_ERRORS)
         return b""
 

@@ -451,9 +451,8 @@ class Limits:
     error_limit: int = setting(
         kinds.whole(1, 10_000),
         20,
-        "Faulty commands of a session, recipients that are not here among them, without a message "
-        "stored between them; then 421.",
-        SMTP,
+        "Faulty commands of a session, in SMTP without a message stored between them and with "
+        "recipients that are not here among them; then 421 or -ERR.",
     )
 
 

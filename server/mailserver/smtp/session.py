@@ -219,6 +219,11 @@ class SmtpSession:
         """A command, or an answer to a challenge, has begun and its end has not come."""
         return self._lines.in_line
 
+    @property
+    def in_content(self) -> bool:
+        """What comes now is content, wanted or not."""
+        return self._read not in (SmtpSession._next_command, SmtpSession._next_response)
+
     # -- commands ------------------------------------------------------------------------------
 
     def _next_command(self) -> Event | None:

@@ -141,6 +141,19 @@ def test_the_pace_is_counted_anew_for_each_message(machine: Machine) -> None:
     assert stream.sent.endswith(b"250 OK nothing done\r\n" * 2)
 
 
+def test_a_chunk_that_nobody_wants_has_to_keep_pace_too(machine: Machine) -> None:
+    chunk = b"HELO c\r\nBDAT 100\r\n"
+    stream = Dripping(chunk, [b"x"] * 100, 10)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(TOO_SLOW)
+    stream = Dripping(chunk, [b"x"] * 99 + [b"xNOOP\r\n", *[b"NOOP\r\n"] * 3], 0.5)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(b"503 Say MAIL FROM first\r\n" + b"250 OK nothing done\r\n" * 4)
+    stream = Dripping(chunk, [b"x" * 100, *[b"NOOP\r\n"] * 3], 59)
+    machine.smtp_over(stream, clock=lambda: stream.now)
+    assert stream.sent.endswith(b"250 OK nothing done\r\n" * 3)
+
+
 @pytest.mark.parametrize(
     ("line", "seconds", "whole"),
     [(b"NOOP\r\n", 49, True), (b"NOOP\r\n", 61, False), (b"NOOP" + b" " * 1000, 1, False)],

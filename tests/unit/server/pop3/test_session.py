@@ -126,6 +126,13 @@ def test_the_third_wrong_password_is_the_last() -> None:
     assert session.next_event() == Disconnect()
 
 
+def test_so_many_faulty_commands_are_allowed() -> None:
+    session = Pop3Session("mailserver", Offer(errors=3))
+    session.receive_data(b"FOO\r\n" * 5)
+    assert session.next_event() == Disconnect()
+    assert session.data_to_send().count(b"-ERR unknown command") == 3
+
+
 def test_waiting_output_has_to_go_first() -> None:
     """LIST is six octets that ask for thousands; a flood of them may not fill the memory."""
     session = logged_in(b"LIST\r\n" * 10_000, messages=1000)
