@@ -28,12 +28,18 @@ class Server:
     """One running server process."""
 
     def __init__(
-        self, command: str, data: Path, *options: str, before: Callable[[], None] | None = None
+        self,
+        command: str,
+        data: Path,
+        *options: str,
+        before: Callable[[], None] | None = None,
+        domain: str = "mailserver",
+        port: int = 0,
     ) -> None:
-        arguments = ["--data", str(data), "--host", "127.0.0.1", "--domain", "mailserver"]
+        arguments = ["--data", str(data), "--host", "127.0.0.1", "--domain", domain]
         arguments += ["--workers", "1"]  # so that the process is the server; options may say more
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVER / f"{command}.py"), "0", *arguments, *options],
+            [sys.executable, str(SERVER / f"{command}.py"), str(port), *arguments, *options],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(SERVER)},
@@ -131,17 +137,25 @@ class Mail:
     """Both servers over one data folder."""
 
     def __init__(
-        self, data: Path, *smtp_options: str, before: Callable[[], None] | None = None
+        self,
+        data: Path,
+        *smtp_options: str,
+        before: Callable[[], None] | None = None,
+        domain: str = "mailserver",
+        smtp_port: int = 0,
     ) -> None:
         self.data = data
+        self._domain = domain
         self._names = itertools.count(1)
         self._servers: list[Server] = []
         (data / "users.txt").write_text("first secret\n")
-        self.smtp = self._start("smtpmail", *smtp_options, before=before)
+        self.smtp = self._start("smtpmail", *smtp_options, before=before, port=smtp_port)
         self.pop3 = self._start("popserver", before=before)
 
-    def _start(self, command: str, *options: str, before: Callable[[], None] | None) -> Server:
-        server = Server(command, self.data, *options, before=before)
+    def _start(
+        self, command: str, *options: str, before: Callable[[], None] | None, port: int = 0
+    ) -> Server:
+        server = Server(command, self.data, *options, before=before, domain=self._domain, port=port)
         self._servers.append(server)
         return server
 
@@ -155,7 +169,7 @@ class Mail:
     def raw_smtp(self, *commands: bytes) -> Raw:
         """An SMTP connection on which these commands went well."""
         raw = Raw(self.smtp.port)
-        assert raw.reply() == b"220 mailserver Service Ready"
+        assert raw.reply() == b"220 %s Service Ready" % self._domain.encode()
         for command in commands:
             reply = raw.ask(command)
             assert reply[:1] in b"23", (command, reply)
@@ -164,7 +178,9 @@ class Mail:
     def raw_pop3(self, user: str = "") -> Raw:
         """A POP3 connection, logged in when a user is named."""
         raw = Raw(self.pop3.port)
-        assert re.fullmatch(rb"\+OK mailserver POP3 ready <[\w-]{43}@mailserver>", raw.line())
+        domain = re.escape(self._domain.encode())
+        greeting = rb"\+OK %s POP3 ready <[\w-]{43}@%s>" % (domain, domain)
+        assert re.fullmatch(greeting, raw.line())
         if user:
             assert raw.ask(b"UTF8") == b"+OK UTF-8 it is"
             assert raw.ask(b"USER " + user.encode()) == b"+OK now PASS"

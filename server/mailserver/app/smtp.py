@@ -10,6 +10,8 @@ from mailserver.app.relaying import Relaying, client_tls, signing
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
+from mailserver.delivery.rewriting import FILE, Rewriting, secrets_in
+from mailserver.durable import OWN_FOLDER
 from mailserver.message.ids import MessageIds
 from mailserver.net import smtp_driver
 from mailserver.net.listener import Refusals, Serve
@@ -66,6 +68,7 @@ class Smtp:
             trust(chosen),
             relaying.outbox,
             parts.counts,
+            rewriting(chosen),
         )
         if parts.number == 0:
             relaying.start(reception)
@@ -173,4 +176,16 @@ def policy(chosen: Settings) -> Policy:
         chosen.limits.recipients_at_once,
         chosen.relaying.users_relay,
         chosen.relaying.relay_from,
+        delivery.forward_senders == "rewrite",
     )
+
+
+def rewriting(chosen: Settings) -> Rewriting | None:
+    """None: no mail was ever forwarded from here. Raises OSError."""
+    members = [member for _, members in chosen.delivery.aliases for member in members]
+    forwards = any("@" in member for member in members)
+    if not (forwards or (chosen.data / OWN_FOLDER / FILE).exists()):
+        return None
+    secrets_here = secrets_in(chosen.data, lambda: secrets.token_hex(32).encode())
+    domain, days = chosen.listening.domains[0], chosen.delivery.forward_days
+    return Rewriting(secrets_here, domain, days, time.time)

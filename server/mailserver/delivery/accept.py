@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from mailserver.accounts.base import Accounts
 from mailserver.counts import Counts
-from mailserver.delivery import receipts
 from mailserver.delivery.addressing import AddressBook, Addresses, Network
+from mailserver.delivery.expansion import Expanded, Expansion, Leaving
 from mailserver.delivery.outbox import Held, Outbox
+from mailserver.delivery.receipts import receipts
+from mailserver.delivery.rewriting import Rewriting
 from mailserver.durable import is_full
 from mailserver.message import header, submission, trace
 from mailserver.message.envelope import (
@@ -48,10 +50,14 @@ class Policy:
     """One who has logged in may send to other servers."""
     relay_from: tuple[Network, ...] = ()
     """Whose clients may, without a login."""
+    rewrites: bool = True
+    """Forwarded mail of senders elsewhere goes on from an address here that leads back to them."""
 
 
 FEW_RECIPIENTS = 10
 """That each message may have, however many other messages have."""
+FORWARDS_LIMIT = 10
+"""Recipients of a message that lead to other servers: each is a message of its own in the queue."""
 HOPS_LIMIT = 100
 """Received fields; more are a loop (RFC 5321 6.3)."""
 
@@ -91,16 +97,19 @@ class Reception:
         trust: Trust | None = None,
         outbox: Outbox | None = None,
         counts: Counts | None = None,
+        rewriting: Rewriting | None = None,
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before; `trust`
         judges mail of those who have not logged in; `outbox`: for other servers' mail; None: there
-        is no way out. `counts`: of messages; None: there may be any number."""
+        is no way out. `counts`: of messages; None: there may be any number. `rewriting`: of the
+        senders of what is forwarded, and back; None: they stay."""
         self._outbox = outbox
         self._policy = policy
         self._own_name = policy.addresses.domains[0]
         self._of_address = counts.messages_of_address if counts else None
         self._of_user = counts.messages_of_user if counts else None
         self._book = AddressBook(policy.addresses, accounts)
+        self._expansion = Expansion(self._book, rewriting, rewrites=policy.rewrites)
         self._store = store
         self._append = append
         self._clock = clock
@@ -118,20 +127,32 @@ class Reception:
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
 
-    def recipient(
-        self, forward_path: ForwardPath, octets: int = 0, client: Client | None = None
-    ) -> Verdict:
-        """May this recipient have mail, of a message of this declared size, from this client?"""
+    def recipient(self, forward_path: ForwardPath, envelope: Envelope | None = None) -> Verdict:
+        """May this recipient have mail, in this transaction, or if somebody asks by VRFY?"""
         mailbox = forward_path.mailbox
         if not self._book.is_local(mailbox):
-            may = client is not None and self._may_relay(client)
+            may = envelope is not None and self._may_relay(envelope.client)
             return ACCEPTED if may else Verdict(Kind.NO_RELAYING)
-        users = self._book.users(mailbox)
-        if not users:
+        if self._expansion.is_way_back(mailbox) and not _is_report(envelope):
             return Verdict(Kind.NO_SUCH_USER)
+        members = self._expansion.members(mailbox)
+        users = [one.to for one in members if isinstance(one.to, str)]
+        if not members or (not users and self._outbox is None):
+            return Verdict(Kind.NO_SUCH_USER)
+        octets = (envelope.parameters.octets if envelope else 0) or 0
         if any(self._is_full(user, octets) for user in users):
             return Verdict(Kind.MAILBOX_FULL)
+        if envelope is not None and len(users) < len(members):
+            before = sum(map(self._leads_elsewhere, envelope.forward_paths))
+            if before >= FORWARDS_LIMIT:
+                return Verdict(Kind.TOO_MANY_FORWARDS)
         return ACCEPTED
+
+    def _leads_elsewhere(self, forward_path: ForwardPath) -> bool:
+        mailbox = forward_path.mailbox
+        return self._book.is_local(mailbox) and any(
+            isinstance(one.to, Mailbox) for one in self._expansion.members(mailbox)
+        )
 
     def has_place(self, recipients: int, counted: int) -> bool:
         """A message with so many recipients, of which so many are counted, may have one more: each
@@ -159,56 +180,75 @@ class Reception:
         fault = self._fault(found)
         if fault is not None:  # a Verdict, and as such never true
             return fault, message_id
-        above = b""
+        above, forged = b"", False
         if self._trust is not None and envelope.client.address and not envelope.client.user:
             judgement = await self._trust.judge(envelope, message)
             if not judgement.verdict:
                 return judgement.verdict, message_id
-            above = judgement.fields
+            above, forged = judgement.fields, judgement.forged
             if judgement.header_block != message.header_block:
                 message = replace(message, header_block=judgement.header_block)
                 found = replace(read_header(message.header_block), separated=found.separated)
         taken = self._completed(envelope, message, found, message_id, above)
-        local, foreign = self._parted(envelope)
-        deposit = self._address(local, taken)
-        if foreign is not None:
-            verdict = await self._accept_both(deposit, foreign, taken)
-        elif deposit:
-            verdict = await self._append(deposit)
-        else:  # all accounts vanished since RCPT
-            verdict = Verdict(Kind.NO_SUCH_USER)
+        expanded = self._expansion.of(envelope, forged=forged)
+        verdict = await self._store_all(envelope, expanded, taken)
         if verdict:
-            await self._confirm(local, message, message_id)
+            await self._confirm(envelope, expanded, message, message_id)
         return verdict, message_id
 
-    async def _accept_both(self, deposit: Deposit, foreign: Envelope, taken: _Taken) -> Verdict:
+    async def _store_all(self, envelope: Envelope, expanded: Expanded, taken: _Taken) -> Verdict:
+        for one in expanded.leaving:
+            if one.alias and trace.was_delivered_to(taken.block, one.alias):
+                return Verdict(Kind.TOO_MANY_HOPS, "it was forwarded from here before")
+        deposit = self._address(envelope, expanded, taken)
+        if expanded.leaving:
+            return await self._accept_both(deposit, expanded.leaving, taken)
+        if deposit:
+            return await self._append(deposit)
+        return Verdict(Kind.NO_SUCH_USER)  # all accounts vanished since RCPT
+
+    async def _accept_both(
+        self, deposit: Deposit, leaving: tuple[Leaving, ...], taken: _Taken
+    ) -> Verdict:
         """What leaves is held until what stays is stored: nothing goes out of a message that the
         client is told to send again."""
         assert self._outbox is not None, "nobody may send to elsewhere without one"
-        held: Held | None = None
+        held: list[Held] = []
         try:
-            head = self._head_for_others(foreign, taken)
-            held = await self._outbox.hold(foreign, taken.id, head, taken.body)
+            for number, one in enumerate(leaving):
+                message_id = f"{taken.id}-{number}" if number else taken.id
+                envelope, head = one.envelope, self._head_for_others(one, taken)
+                own = self._is_own(one)
+                held.append(
+                    await self._outbox.hold(envelope, message_id, head, taken.body, signed=own)
+                )
             stored = await self._append(deposit) if deposit else ACCEPTED
-            if stored:
-                await held.release()
-                held = None
+            while stored and held:
+                await held[-1].release()
+                held.pop()
             return stored
         except OSError as error:
             return Verdict(Kind.DISK_FULL if is_full(error) else Kind.STORAGE_FAILED)
         finally:
-            if held is not None:
+            for left in held:
                 with suppress(OSError):
-                    await held.discard()
+                    await left.discard()
 
-    async def _confirm(self, local: Envelope, message: StagedMessage, message_id: str) -> None:
+    def _is_own(self, leaving: Leaving) -> bool:
+        """We vouch for it: it is a user's, or this server's, and not what a stranger sent to an
+        alias in the name of a user."""
+        client = leaving.envelope.client
+        return not client.address or self._may_relay(client)
+
+    async def _confirm(
+        self, envelope: Envelope, expanded: Expanded, message: StagedMessage, message_id: str
+    ) -> None:
         """To senders here alone: a stranger's reverse-path may be anybody's, who never asked."""
-        sender = local.reverse_path.mailbox
-        if sender is None or not self._book.is_local(sender):
+        sender = envelope.reverse_path.mailbox
+        if not expanded.settled or sender is None or not self._book.is_local(sender):
             return
-        block, now = message.header_block, self._clock()
-        content = receipts.receipt(local, block, message_id, self._own_name, now)
-        if content:
+        block, now, own_name = message.header_block, self._clock(), self._own_name
+        for content in receipts(envelope, expanded.settled, block, message_id, own_name, now):
             with suppress(OSError):  # the message is stored, and that is what 250 says
                 await self.report(sender, content)
 
@@ -245,24 +285,14 @@ class Reception:
             block += submission.missing_fields(block, at, message_id, self._own_name)
         return _Taken(message_id, at, above, block, found, message.body)
 
-    def _parted(self, envelope: Envelope) -> tuple[Envelope, Envelope | None]:
-        """For users here, and for others if there are any."""
-        local = tuple(
-            one for one in envelope.recipients if self._book.is_local(one.forward_path.mailbox)
-        )
-        if len(local) == len(envelope.recipients):
-            return envelope, None
-        foreign = tuple(
-            one for one in envelope.recipients if not self._book.is_local(one.forward_path.mailbox)
-        )
-        return replace(envelope, recipients=local), replace(envelope, recipients=foreign)
-
-    def _head_for_others(self, envelope: Envelope, taken: _Taken) -> bytes:
-        """Trace line and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
+    def _head_for_others(self, leaving: Leaving, taken: _Taken) -> bytes:
+        """Trace lines and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
         (7.2)."""
+        envelope, alias = leaving.envelope, leaving.alias
         one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
-        line = trace.received(envelope, self._own_name, taken.id, one, taken.at)
-        return line + taken.above + taken.block + trace.separator(taken.header)
+        line = trace.received(envelope, self._own_name, taken.id, alias or one, taken.at)
+        above = trace.delivered_to(alias) if alias else b""
+        return above + line + taken.above + taken.block + trace.separator(taken.header)
 
     def _is_slow_enough(self, client: Client) -> bool:
         if client.user and self._of_user and not self._of_user.admits(client.user):
@@ -295,28 +325,23 @@ class Reception:
             return Verdict(Kind.SUBJECT_TOO_LONG, detail)
         return None
 
-    def _address(self, envelope: Envelope, taken: _Taken) -> Deposit:
-        """A copy for each recipient, with the lines that final delivery adds (RFC 5321 4.4)."""
-        sender = str(envelope.reverse_path)
-        from_line = trace.from_line(sender, taken.at)
-        above = trace.return_path(sender) + taken.above
+    def _address(self, envelope: Envelope, expanded: Expanded, taken: _Taken) -> Deposit:
+        """A copy for each user, with the lines that final delivery adds (RFC 5321 4.4)."""
         block = trace.stamped(taken.block, taken.header, taken.at)
         return tuple(
             Delivery(
                 user,
-                from_line,
-                above
-                + trace.received(envelope, self._own_name, taken.id, recipient, taken.at)
+                trace.from_line(str(copy.sender), taken.at),
+                trace.return_path(str(copy.sender))
+                + taken.above
+                + trace.received(envelope, self._own_name, taken.id, copy.recipient, taken.at)
                 + block,
                 taken.body,
             )
-            for user, recipient in self._users(envelope.forward_paths).items()
+            for user, copy in expanded.copies.items()
         )
 
-    def _users(self, forward_paths: Iterable[ForwardPath]) -> dict[str, str]:
-        """Each user once, with the first address that led there."""
-        users: dict[str, str] = {}
-        for forward_path in forward_paths:
-            for user in self._book.users(forward_path.mailbox):
-                users.setdefault(user, str(forward_path))
-        return users
+
+def _is_report(envelope: Envelope | None) -> bool:
+    """It is from `<>`, and so of a server (RFC 5321 4.5.5)."""
+    return envelope is not None and envelope.reverse_path.mailbox is None

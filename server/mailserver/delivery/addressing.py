@@ -1,4 +1,4 @@
-"""Whose mailbox an address of this server stands for: users, aliases, plus-addresses, the rest."""
+"""Whom an address of this server stands for: users, aliases, lists, plus-addresses, the rest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from mailserver.accounts.base import Accounts
-from mailserver.wire import idn
+from mailserver.wire import address, idn
 from mailserver.wire.address import Mailbox, literal_address
+from mailserver.wire.cursor import Cursor
+from mailserver.wire.value import value
 
 POSTMASTER = "postmaster"
 
@@ -22,8 +24,8 @@ class Addresses:
     domains: tuple[str, ...]
     """Those whose mail is for users here; the first is the server's own name."""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Name in lower case to the names of users and of other aliases. An alias that names itself
-    means the user of that name."""
+    """Name in lower case to the names of users and of other aliases, and to addresses at other
+    servers. An alias that names itself means the user of that name."""
     plus_addresses: bool = False
     """`bob+news` is for bob."""
     catch_all: str = ""
@@ -34,13 +36,36 @@ class Addresses:
     """Where the server is: user@[one of them] is a user here (RFC 5321 4.1.3)."""
 
 
+OWNER = "owner-"
+"""An alias NAME is a list (RFC 5321 3.9.2) where owner-NAME is somebody: trouble goes there."""
+
+
+@value(frozen=True, slots=True)
+class Member:
+    """One of those that an address stands for."""
+
+    to: str | Mailbox
+    """A user here, or an address elsewhere."""
+    owner: str = ""
+    """Who hears of trouble instead of the sender: the local part of a list's owner."""
+
+
 class AddressBook:
-    """The users behind an address, as accounts are now."""
+    """Those behind an address, as accounts are now."""
 
     def __init__(self, addresses: Addresses, accounts: Accounts) -> None:
         self._addresses = addresses
         self._local = frozenset(map(idn.ascii_form, addresses.domains))
         self._accounts = accounts
+        self._aliases = {
+            name: tuple(map(self._member, members)) for name, members in addresses.aliases.items()
+        }
+
+    def _member(self, text: str) -> str | Mailbox:
+        if "@" not in text:
+            return text
+        mailbox = address.mailbox(Cursor(text))
+        return mailbox.local_part.lower() if self.is_local(mailbox) else mailbox
 
     def is_local(self, mailbox: Mailbox) -> bool:
         """It is for somebody here, if anybody has that name."""
@@ -51,7 +76,11 @@ class AddressBook:
         return not mailbox.domain or idn.ascii_form(mailbox.domain) in self._local
 
     def users(self, mailbox: Mailbox) -> tuple[str, ...]:
-        """Each user once; none when nobody has the name."""
+        """The users here alone."""
+        return tuple(one.to for one in self.members(mailbox) if isinstance(one.to, str))
+
+    def members(self, mailbox: Mailbox) -> tuple[Member, ...]:
+        """Each once; none when nobody has the name."""
         name = mailbox.local_part.lower()
         if name == POSTMASTER:
             return self._postmaster()
@@ -62,34 +91,40 @@ class AddressBook:
             found = self._named(self._addresses.catch_all.lower())
         return found
 
-    def _postmaster(self) -> tuple[str, ...]:
+    def _postmaster(self) -> tuple[Member, ...]:
         # RFC 5321 4.5.1: it must always work, also when the one it was given to is gone.
         chosen = self._addresses.postmaster.lower()
         own = self._accounts.find(POSTMASTER)
         return (
             (self._named(chosen) if chosen and chosen != POSTMASTER else ())
             or self._named(POSTMASTER)
-            or ((own,) if own else ())
+            or ((Member(own),) if own else ())
         )
 
-    def _named(self, name: str) -> tuple[str, ...]:
-        """The users behind the name of a user or an alias."""
-        if name not in self._addresses.aliases:
+    def _named(self, name: str) -> tuple[Member, ...]:
+        """Those behind the name of a user or an alias."""
+        if name not in self._aliases:
             user = self._accounts.find(name)
-            return () if user is None else (user,)
-        users: dict[str, None] = {}
+            return () if user is None else (Member(user),)
+        found: dict[str | Mailbox, Member] = {}
         seen = set[str]()
-        waiting = [name]
+        waiting: list[tuple[str | Mailbox, str]] = [(name, "")]
         while waiting:
-            one = waiting.pop()
-            if one in seen or one not in self._addresses.aliases:
-                user = self._accounts.find(one)
-                if user is not None:
-                    users[user] = None
+            one, owner = waiting.pop()
+            if isinstance(one, str) and one not in seen and one in self._aliases:
+                seen.add(one)
+                owner = self._owner(one) or owner
+                waiting += [(member, owner) for member in reversed(self._aliases[one])]
                 continue
-            seen.add(one)
-            waiting += reversed(self._addresses.aliases[one])
-        return tuple(users)
+            to = self._accounts.find(one) if isinstance(one, str) else one
+            if to is not None:
+                found.setdefault(to, Member(to, owner))
+        return tuple(found.values())
+
+    def _owner(self, name: str) -> str:
+        owner = OWNER + name
+        there = owner in self._aliases or self._accounts.find(owner) is not None
+        return owner if there else ""
 
 
 def loop_in(aliases: Mapping[str, Iterable[str]]) -> list[str]:

@@ -21,6 +21,14 @@ class Held(Protocol):
 class Outbox(Protocol):
     """The way out. A crash between `hold` and `release` forgets the message."""
 
-    async def hold(self, envelope: Envelope, message_id: str, head: bytes, body: Body) -> Held:
+    async def hold(
+        self,
+        envelope: Envelope,
+        message_id: str,
+        head: bytes,
+        body: Body,
+        *,
+        signed: bool = True,
+    ) -> Held:
         """For all recipients of the envelope. `head`: trace lines and header block, LF line ends.
-        Raises OSError."""
+        `signed`: it is of this server, which may vouch for it. Raises OSError."""

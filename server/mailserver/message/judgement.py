@@ -17,3 +17,5 @@ class Judgement:
     """What is to stand above its header, LF line ends."""
     header_block: bytes = b""
     """Its header, without what others wrote there in our name."""
+    forged: bool = False
+    """The domain of its reverse-path says that the client is none of its own."""

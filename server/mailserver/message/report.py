@@ -26,6 +26,7 @@ class Action(Enum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+    EXPANDED = "expanded"
 
 
 _SUBJECT = {
@@ -33,6 +34,7 @@ _SUBJECT = {
     Action.DELAYED: "Your message is delayed",
     Action.DELIVERED: "Your message was delivered",
     Action.RELAYED: "Your message was passed on",
+    Action.EXPANDED: "Your message was passed on",
 }
 _WORDS = {
     Action.FAILED: "It could not be delivered to:",
@@ -40,6 +42,7 @@ _WORDS = {
     "anything. It waits for:",
     Action.DELIVERED: "It was delivered to:",
     Action.RELAYED: "It was passed on to a server that sends no reports, for:",
+    Action.EXPANDED: "It was passed on to all those who are behind this address:",
 }
 
 

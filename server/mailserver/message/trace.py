@@ -17,6 +17,9 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+_DELIVERED_TO = re.compile(
+    rb"^delivered-to[ \t]*:[ \t]*([^ \t\n]+)[ \t]*$", re.IGNORECASE | re.MULTILINE
+)
 _RECEIVED = re.compile(rb"^received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -78,6 +81,17 @@ def received(envelope: Envelope, domain: str, message_id: str, recipient: str, a
     return (f"Received: {came}by {domain} {way}id {message_id}\n\t{whom}{at.date_time}\n").encode(
         "utf-8", "surrogateescape"
     )
+
+
+def delivered_to(address: str) -> bytes:
+    """RFC 9228: the address here that a message was forwarded from."""
+    return f"Delivered-To: {address}\n".encode("utf-8", "surrogateescape")
+
+
+def was_delivered_to(header_block: bytes, address: str) -> bool:
+    """It was forwarded from this address before, perhaps in other letters: a loop (RFC 9228 4)."""
+    found = _DELIVERED_TO.findall(header_block)
+    return address.lower().encode("utf-8", "surrogateescape") in map(bytes.lower, found)
 
 
 def hops(header_block: bytes) -> int:

@@ -15,6 +15,7 @@ class Kind(Enum):
     NO_RELAYING = auto()
     TOO_MANY_MESSAGES = auto()
     TOO_MANY_HOPS = auto()
+    TOO_MANY_FORWARDS = auto()
     NOT_YOUR_ADDRESS = auto()
     HEADER_TOO_BIG = auto()
     SUBJECT_TOO_LONG = auto()

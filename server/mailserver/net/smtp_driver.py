@@ -54,6 +54,7 @@ _REPLY = {
     Kind.NO_RELAYING: replies.NO_RELAYING,
     Kind.TOO_MANY_MESSAGES: replies.TOO_MANY_A_MINUTE,
     Kind.TOO_MANY_HOPS: replies.TOO_MANY_HOPS,
+    Kind.TOO_MANY_FORWARDS: replies.TOO_MANY_RECIPIENTS,
     Kind.NOT_YOUR_ADDRESS: replies.NOT_YOUR_ADDRESS,
     Kind.HEADER_TOO_BIG: replies.HEADER_TOO_BIG,
     Kind.SUBJECT_TOO_LONG: replies.SUBJECT_TOO_LONG,
@@ -257,9 +258,7 @@ class SmtpDriver:
         counted, self._recipients = self._recipients, len(envelope.recipients)
         if not self._reception.has_place(self._recipients, counted):
             return replies.TOO_MANY_RECIPIENTS
-        declared = envelope.parameters.octets or 0
-        verdict = self._reception.recipient(forward_path, declared, self._session.client)
-        return _reply_to(verdict, replies.RECIPIENT_OK)
+        return _reply_to(self._reception.recipient(forward_path, envelope), replies.RECIPIENT_OK)
 
     async def _at_gate(self, event: RcptTo, forward_path: ForwardPath) -> Reply:
         """A stranger's recipient, if it is one."""

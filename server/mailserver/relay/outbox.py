@@ -17,6 +17,13 @@ _TLS_OPTIONAL = re.compile(rb"^tls-required[ \t]*:[ \t]*no[ \t]*\r?$", re.IGNORE
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
+_Sign = Callable[[bytes, Body], bytes]
+
+
+def _unsigned(head: bytes, body: Body) -> bytes:
+    return b""
+
+
 class HeldMessage:
     """See `delivery.outbox.Held`."""
 
@@ -44,7 +51,7 @@ class SpoolOutbox:
         in_thread: InThread,
         clock: Callable[[], float],
         ring: Callable[[], None],
-        sign: Callable[[bytes, Body], bytes] = lambda head, body: b"",
+        sign: _Sign = _unsigned,
     ) -> None:
         """`ring` is called when there is something new; `sign`, in a thread, with head and body,
         gives the fields to stand above (RFC 6376 5), LF line ends."""
@@ -55,14 +62,23 @@ class SpoolOutbox:
         self._sign = sign
 
     async def hold(
-        self, envelope: Envelope, message_id: str, head: bytes, body: Body
+        self,
+        envelope: Envelope,
+        message_id: str,
+        head: bytes,
+        body: Body,
+        *,
+        signed: bool = True,
     ) -> HeldMessage:
         """See Outbox."""
-        write = partial(self._write, envelope, message_id, head, body)
+        sign = self._sign if signed else _unsigned
+        write = partial(self._write, envelope, message_id, head, body, sign)
         return HeldMessage(await self._in_thread(write), self._in_thread, self._ring)
 
-    def _write(self, envelope: Envelope, message_id: str, head: bytes, body: Body) -> spool.Held:
-        beginning = _LONE_LF.sub(b"\r\n", self._sign(head, body) + head)
+    def _write(
+        self, envelope: Envelope, message_id: str, head: bytes, body: Body, sign: _Sign
+    ) -> spool.Held:
+        beginning = _LONE_LF.sub(b"\r\n", sign(head, body) + head)
 
         def content() -> Iterator[bytes]:
             yield beginning

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mailserver.delivery.addressing import loop_in
-from mailserver.wire import idn
+from mailserver.wire import address, idn
+from mailserver.wire.cursor import Cursor, SyntaxProblem
 
 T = TypeVar("T")
 
@@ -173,13 +174,28 @@ def _aliases(value: object) -> Aliases:
         members = [users] if isinstance(users, str) else users
         if not isinstance(members, list) or not members:
             raise Unfit(f"{name[:80]!a} needs a name or a list of names", name)
-        for one in (name, *members):
-            if not isinstance(one, str) or not _USER.fullmatch(one):
-                raise Unfit(f"{str(one)[:80]!a} is no name of a user or an alias here", name)
-        found[name.lower()] = tuple(dict.fromkeys(map(str.lower, members)))
+        if not _USER.fullmatch(name):
+            raise Unfit(f"{name[:80]!a} is no name of an alias", name)
+        found[name.lower()] = tuple(dict.fromkeys(_member(one, name) for one in members))
     if loop := loop_in(found):
         raise Unfit(f"a loop: {' -> '.join(loop)}", loop[0])
     return tuple(found.items())
+
+
+def _member(one: object, alias: str) -> str:
+    """A name in lower case, or an address as it is."""
+    if isinstance(one, str) and _USER.fullmatch(one):
+        return one.lower()
+    try:
+        if isinstance(one, str) and one.isprintable():
+            cursor = Cursor(one)
+            mailbox = address.mailbox(cursor)
+            if cursor.at_end():
+                return str(mailbox)
+    except SyntaxProblem:
+        pass
+    what = "no name of a user or an alias here, and no address"
+    raise Unfit(f"{str(one)[:80]!a} is {what}", alias) from None
 
 
 def _aliases_of(text: str) -> object:
@@ -267,8 +283,8 @@ PATH = Kind("the name of a file, from the data folder on, in quotes", "FILE", _p
 TEXT = Kind("printable text, in quotes", "TEXT", _printable, str)
 USER = Kind("the name of a user or an alias, in quotes", "NAME", _user, str)
 ALIASES = Kind(
-    'a table of names, such as { staff = ["alice", "bob"], info = "carol" }; '
-    "as text: staff=alice,bob info=carol",
+    'a table of names, such as { staff = ["alice", "bob"], info = "carol@example.org" }; '
+    "as text: staff=alice,bob info=carol@example.org",
     "ALIASES",
     _aliases,
     _aliases_of,

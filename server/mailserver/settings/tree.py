@@ -133,8 +133,23 @@ class Delivery:
     aliases: kinds.Aliases = setting(
         kinds.ALIASES,
         {},
-        "Names that stand for one or more users or other aliases; one that names itself means the "
-        "user, who then keeps a copy.",
+        "Names that stand for one or more users, other aliases, or addresses at other servers; one "
+        "that names itself means the user, who then keeps a copy. NAME is a list where there is "
+        "owner-NAME, who then hears of mail that does not arrive, instead of the sender.",
+        SMTP,
+    )
+    forward_senders: str = setting(
+        kinds.choice("rewrite", "keep"),
+        "rewrite",
+        "The sender of mail from elsewhere that an alias leads to another server: an address here "
+        "that leads back to him, so that SPF passes there (SRS0=…); or his own.",
+        SMTP,
+    )
+    forward_days: int = setting(
+        kinds.whole(1, 365, "DAYS"),
+        21,
+        "Days that such an address leads back to its sender, and only mail without a sender, as "
+        "reports are.",
         SMTP,
     )
     plus_addresses: bool = setting(

@@ -89,6 +89,7 @@ class Checks:
             self._verdict(author, chain),
             results_field(server, findings),
             without_ours(message.header_block, fields, self._own),
+            sent.result in (spf.Result.FAIL, spf.Result.SOFTFAIL),
         )
 
     async def _within(self, deadline: float, answer: Callable[[], Awaitable[T]], late: T) -> T:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailserver.delivery.addressing import AddressBook, Addresses, loop_in
+from mailserver.delivery.addressing import AddressBook, Addresses, Member, loop_in
 from mailserver.wire.address import Mailbox
 
 NAMES = "abcde"
@@ -57,6 +57,23 @@ def test_members_come_in_their_order_once() -> None:
 def test_an_alias_in_itself_is_the_user() -> None:
     assert users("a", aliases={"a": ("a", "b")}) == ("a", "b")
     assert users("e", aliases={"e": ("e",)}) == ()
+
+
+def test_members_elsewhere() -> None:
+    rules = {"x": ("a", "Bob@other.test", "B@MAILSERVER", "x2"), "x2": ("Bob@other.test", "x")}
+    found = book(aliases=rules).members(Mailbox("x", "mailserver"))
+    assert found == (Member("a"), Member(Mailbox("Bob", "other.test")), Member("b"))
+    assert users("x", aliases=rules) == ("a", "b")
+
+
+def test_a_list_has_an_owner() -> None:
+    """RFC 5321 3.9.2: an alias or a user; the inner list's counts for its members."""
+    rules = {"x": ("a", "y"), "y": ("b",), "z": ("c",), "owner-y": ("z",), "owner-z": ("e",)}
+    found = book(aliases=rules).members(Mailbox("X", "mailserver"))
+    assert found == (Member("a"), Member("b", "owner-y"))
+    assert book(aliases=rules).members(Mailbox("y+more", "mailserver")) == ()
+    listed = book(aliases=rules, plus_addresses=True).members(Mailbox("y+more", "mailserver"))
+    assert listed == (Member("b", "owner-y"),)
 
 
 def test_plus_comes_before_catch_all() -> None:

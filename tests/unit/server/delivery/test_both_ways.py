@@ -67,7 +67,8 @@ class Site:
         return asyncio.run(self.reception.accept(envelope, staging.finish()))[0]
 
     def may_send(self, client: Client, address: str = "carol@b.test") -> Verdict:
-        return self.reception.recipient(ForwardPath(Mailbox(*address.split("@"))), 0, client)
+        envelope = Envelope(client, ReversePath(None))
+        return self.reception.recipient(ForwardPath(Mailbox(*address.split("@"))), envelope)
 
 
 @pytest.fixture

@@ -150,11 +150,11 @@ def test_what_is_wrong_in_the_file(file: str | bytes, line: int, said: str, tmp_
         ("[aliases]\nx = []", 2, "'x' needs a name or a list of names"),
         ("[aliases]\n\nx = [5]", 3, "'5' is no name of a user or an alias here"),
         (
-            "[aliases]\nx = 'bob@example.org'",
+            "[aliases]\nx = 'bob@example.org, carol@example.org'",
             2,
-            "'bob@example.org' is no name of a user or an alias",
+            "'bob@example.org, carol@example.org' is no name of a user or an alias",
         ),
-        ("[aliases]\n'x y' = 'bob'", 2, "'x y' is no name of a user or an alias here"),
+        ("[aliases]\n'x y' = 'bob'", 2, "'x y' is no name of an alias"),
         ("[aliases]\nv = 'w'\nw = 'V'", 2, "a loop: v -> w -> v"),
     ],
 )
@@ -162,6 +162,15 @@ def test_aliases_that_cannot_be(file: str, line: int, why: str, tmp_path: Path) 
     (said,) = problems(tmp_path, file)
     assert said.startswith(f"FILE:{line}: aliases cannot be ")
     assert why in said
+
+
+def test_aliases_lead_to_addresses_too(tmp_path: Path) -> None:
+    """A name in lower case; an address keeps its own."""
+    text = """[aliases]\nStaff = ["Alice", "Bob.B@Example.ORG", '"a b"@example.org']\n"""
+    (tmp_path / toml_file.NAME).write_text(text)
+    chosen = read("25", "--data", str(tmp_path))
+    members = ("alice", "Bob.B@Example.ORG", '"a b"@example.org')
+    assert chosen.delivery.aliases == (("staff", members),)
 
 
 def test_aliases_in_all_forms(tmp_path: Path) -> None:

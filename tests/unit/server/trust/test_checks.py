@@ -79,6 +79,7 @@ def test_good_mail(store: FileStore) -> None:
         "dkim=pass header.d=example.org header.s=s1 header.a=ed25519-sha256 header.b="
     )
     assert results.endswith("; arc=none; dmarc=pass header.from=example.org policy.dmarc=reject")
+    assert not judgement.forged
 
 
 def test_one_of_both_is_enough(store: FileStore) -> None:
@@ -96,6 +97,7 @@ def test_forged_mail(store: FileStore, rejects: bool) -> None:
     forged = SIGNED.replace(b"From me", b"Pay me!")
     judgement, results = judged(store, forged, "198.51.100.7", rejects=rejects)
     assert "spf=fail" in results
+    assert judgement.forged
     assert 'dkim=fail reason="the body was changed"' in results
     assert "dmarc=fail header.from=example.org policy.dmarc=reject" in results
     assert bool(judgement.verdict) is not rejects
