@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailserver.message.outcome import Fate, Outcome, failed
+from mailserver.message.seven_bit import CannotRecode, recoded
 from mailserver.message.transaction import Transaction
 from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls_client import ClientTls
@@ -126,6 +127,8 @@ class SmtpConnection:
         burst: Burst,
     ) -> None:
         self.usable = False
+        self.recipients: int | None = None
+        self._sent = 0  # messages
         self._own_name = own_name
         self._host = host
         self._tls = tls
@@ -158,6 +161,7 @@ class SmtpConnection:
         self._check()
         if self._host.login is not None:
             await self._log_in(self._host.login.user, self._host.login.password)
+        self.recipients = self._session.offers.recipients
         self.usable = True
 
     async def _start_tls(self) -> None:
@@ -237,15 +241,31 @@ class SmtpConnection:
     async def _send(
         self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
     ) -> tuple[Outcome, ...]:
+        if transaction.eight_bit and not self._session.offers.eight_bit:
+            transaction, content = await self._in_seven_bits(transaction, content)
         self._session.transact(transaction)
         while True:
             event = await self._event()
             if isinstance(event, SendContent):
                 await self._send_content(content)
             elif isinstance(event, TransactionEnd):
+                self._sent += 1
                 if self._session.closed:
                     self.abort()
+                elif self._sent == self._session.offers.messages:  # RFC 9422 4.1
+                    self.usable = False
                 return event.outcomes
+
+    async def _in_seven_bits(
+        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
+    ) -> tuple[Transaction, Callable[[], Iterator[bytes]]]:
+        """RFC 6152 3; both as they were where that cannot be."""
+        try:
+            again, octets = await self._in_thread(lambda: recoded(content))
+        except CannotRecode as problem:
+            log.info("a message cannot go to %s in seven bits: %s", self._host.name, problem)
+            return transaction, content
+        return replace(transaction, eight_bit=False, octets=octets), again
 
     async def _send_content(self, content: Callable[[], Iterator[bytes]]) -> None:
         pieces = await self._in_thread(content)
@@ -302,7 +322,7 @@ class SmtpConnection:
 
     async def close(self) -> None:
         """See Connection."""
-        if not self.usable or self._stream is None:
+        if self._stream is None or self._session.closed:
             return
         self.usable = False
         self._session.quit()
@@ -322,6 +342,7 @@ class SmtpConnection:
         self.usable = False
         if self._stream is not None:
             self._stream.abort()
+            self._stream = None
 
 
 def _server_name(host: NextHost) -> str:

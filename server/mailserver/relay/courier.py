@@ -22,7 +22,9 @@ class Connection(Protocol):
     """To one server that has greeted us."""
 
     usable: bool
-    """Another message can be sent."""
+    """Another message can be sent; `close` is called all the same."""
+    recipients: int | None
+    """That the server takes with a message; None: it does not say."""
 
     async def send(
         self, transaction: Transaction, content: Callable[[], Iterator[bytes]]

@@ -248,10 +248,12 @@ class Relay:
             if refusal is not None:
                 await self._ledger.write(message, {refusal: numbers})
                 numbers = ()
-        for begin in range(0, len(numbers), RECIPIENTS_LIMIT):
+        most = (line.connection and line.connection.recipients) or RECIPIENTS_LIMIT
+        most = min(most, RECIPIENTS_LIMIT)
+        for begin in range(0, len(numbers), most):
             if line.connection is None or not line.connection.usable:
                 break  # the rest comes back at once
-            some = numbers[begin : begin + RECIPIENTS_LIMIT]
+            some = numbers[begin : begin + most]
             found: dict[Outcome, tuple[int, ...]] = {}
             outcomes = await self._send(line.connection, message, some)
             for number, outcome in zip(some, outcomes, strict=True):

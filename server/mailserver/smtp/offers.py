@@ -27,6 +27,10 @@ class Offers:
     starttls: bool = False
     require_tls: bool = False
     mechanisms: frozenset[str] = frozenset()
+    messages: int | None = None
+    """On this connection (RFC 9422 4.1); None: not named."""
+    recipients: int | None = None
+    """Of a message (RFC 9422 4.2)."""
 
 
 def read(lines: tuple[str, ...], *, tls: bool) -> Offers:
@@ -48,7 +52,18 @@ def read(lines: tuple[str, ...], *, tls: bool) -> Offers:
         starttls="STARTTLS" in found and not tls,
         require_tls="REQUIRETLS" in found and tls,
         mechanisms=frozenset(found.get("AUTH", ())),
+        messages=_limit(found, "MAILMAX"),
+        recipients=_limit(found, "RCPTMAX"),
     )
+
+
+def _limit(found: dict[str, list[str]], name: str) -> int | None:
+    """RFC 9422 3, 4: `NAME=n`, n of at most six digits and not 0; anything else is not there."""
+    for word in found.get("LIMITS", ()):
+        key, _, number = word.partition("=")
+        if key == name and number.isascii() and number.isdigit() and len(number) <= 6:
+            return int(number) or None
+    return None
 
 
 def obstacle(

@@ -14,10 +14,15 @@ SECONDS = 20.0
 
 class MailServer:
     """`certificate`: with its key; None: it offers no STARTTLS. `offers`: words inside TLS.
-    `broken`: what it offers is no TLS."""
+    `outside`: before TLS. `broken`: what it offers is no TLS."""
 
     def __init__(
-        self, certificate: Path | None = None, offers: Sequence[str] = (), *, broken: bool = False
+        self,
+        certificate: Path | None = None,
+        offers: Sequence[str] = (),
+        *,
+        outside: Sequence[str] = (),
+        broken: bool = False,
     ) -> None:
         self._broken = broken
         self.connections = 0
@@ -27,7 +32,12 @@ class MailServer:
             self._context.load_cert_chain(certificate)
             self._context.set_servername_callback(self._hear_name)
         self._offers = offers
-        self._outside = ["STARTTLS"] if certificate is not None or broken else []
+        starttls = certificate is not None or broken
+        self._outside = [*outside, *(["STARTTLS"] if starttls else [])]
+        self.said: list[list[bytes]] = []
+        """The lines of each connection, without the content."""
+        self.contents: list[bytes] = []
+        """Of each message, with its transparency."""
         self.taken: list[tuple[bool, bytes]] = []
         """Inside TLS or not, and MAIL."""
         self.names: list[str | None] = []
@@ -61,6 +71,7 @@ class MailServer:
 
     def _talk(self, connection: socket.socket) -> None:
         self.connections += 1
+        self.said.append([])
         connection.sendall(b"220 mx.test\r\n")
         if not self._converse(connection, inside=False):
             return
@@ -76,6 +87,7 @@ class MailServer:
         with connection.makefile("rb") as lines:
             for line in lines:
                 verb = line.split()[0].upper()
+                self.said[-1].append(line.rstrip())
                 if verb == b"STARTTLS":
                     connection.sendall(b"220 go\r\n")
                     return True
@@ -85,8 +97,10 @@ class MailServer:
                     connection.sendall(f"{text}250 SIZE\r\n".encode())
                 elif verb == b"DATA":
                     connection.sendall(b"354 go\r\n")
-                    while lines.readline() not in (b".\r\n", b""):
-                        pass
+                    content = b""
+                    while (line := lines.readline()) not in (b".\r\n", b""):
+                        content += line
+                    self.contents.append(content)
                     connection.sendall(b"250 taken\r\n")
                 else:
                     if verb == b"MAIL":

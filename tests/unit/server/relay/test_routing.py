@@ -40,6 +40,8 @@ ZONE: dict[str, list[tuple[str, str]]] = {
     "broken.test": [("FAIL", "MX"), ("A", "192.0.2.4")],
     "brokenhost.test": [("MX", "10 nohost.test.")],
     "nohost.test": [("FAIL", "A"), ("FAIL", "AAAA")],
+    "foursonly.test": [("MX", "10 fours.foursonly.test.")],
+    "fours.foursonly.test": [("FAIL", "AAAA"), ("A", "192.0.2.44")],
     "container": [("FAIL", "MX"), ("A", "192.0.2.5")],
     "xn--bcher-kva.test": [("A", "192.0.2.7")],
 }
@@ -87,6 +89,7 @@ def hosts_of(router: Router, domain: str) -> list[NextHost]:
         ("alias.test", ["mx1.b.test", "mx2.b.test"]),
         ("backup.test", ["mx1.b.test"]),
         ("half.test", ["mx2.b.test"]),
+        ("foursonly.test", [NextHost("fours.foursonly.test", ("192.0.2.44",))]),
         ("container", [NextHost("container", ("192.0.2.5",))]),
         ("bücher.test", [NextHost("xn--bcher-kva.test", ("192.0.2.7",))]),
         ("[192.0.2.9]", [NextHost("[192.0.2.9]", ("192.0.2.9",))]),

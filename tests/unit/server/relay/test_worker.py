@@ -62,6 +62,7 @@ class Destination:
         self.connections = 0
         self.got: list[tuple[float, tuple[str, ...], bytes]] = []
         self.most_recipients = 0
+        self.recipients: int | None = None
 
 
 class TestConnection:
@@ -71,6 +72,7 @@ class TestConnection:
 
     def __init__(self, internet: Internet, destination: Destination) -> None:
         self.usable = True
+        self.recipients = destination.recipients
         self._internet = internet
         self._destination = destination
 
@@ -372,6 +374,17 @@ def test_a_thousand_recipients_go_in_hundreds(site: Site) -> None:
     site.go()
     assert there.most_recipients == 100
     assert sum(len(who) for _, who, _ in there.got) == 250
+    assert there.connections == 1
+
+
+def test_no_more_recipients_than_a_server_takes(site: Site) -> None:
+    """RFC 9422 4.2."""
+    there = site.internet.at("b.test")
+    there.recipients = 7
+    site.put(*(f"bob{number}@b.test" for number in range(30)))
+    site.go()
+    assert there.most_recipients == 7
+    assert sum(len(who) for _, who, _ in there.got) == 30
     assert there.connections == 1
 
 
