@@ -6,7 +6,7 @@ of what it reads are caught in it; whatever else is raised is a fault.
 
 from __future__ import annotations
 
-from tests.fuzz import on_disk, on_the_wire
+from tests.fuzz import on_disk, on_the_wire, on_trust
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, type[Target]] = {
@@ -23,4 +23,6 @@ TARGETS: dict[str, type[Target]] = {
     "mailbox": on_disk.Mailbox,
     "users": on_disk.Users,
     "settings": on_disk.Settings,
+    "authenticated": on_trust.Authenticated,
+    "records": on_trust.Records,
 }
