@@ -282,6 +282,9 @@ class Reception:
         at = trace.stamp(int(self._clock()))
         block = message.header_block
         if envelope.client.user:
+            block = submission.without_bcc(block)
+            if block != message.header_block:
+                found = replace(read_header(block), separated=found.separated)
             block += submission.missing_fields(block, at, message_id, self._own_name)
         return _Taken(message_id, at, above, block, found, message.body)
 

@@ -1,4 +1,4 @@
-"""What a server adds to a message that a user submits (RFC 6409 8)."""
+"""What a server changes in a message that a user submits (RFC 6409 8)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import re
 
 from mailserver.message.trace import Stamp
 
+_BCC = re.compile(
+    rb"^(?:resent-)?bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE
+)
 _DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def without_bcc(header_block: bytes) -> bytes:
+    """Its header without what the other recipients are not to see (RFC 5322 3.6.3), where the
+    user's program left it in. LF line ends."""
+    return _BCC.sub(b"", header_block)
 
 
 def missing_fields(header_block: bytes, at: Stamp, message_id: str, domain: str) -> bytes:

@@ -23,7 +23,7 @@ from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
 T = TypeVar("T")
 
-CONTENT = b"Subject: both\r\nBcc: x\r\n\r\ntext\r\n"
+CONTENT = b"Bcc: x\r\nSubject: both\r\n\r\ntext\r\n"
 ALICE = Client("192.0.2.1", "client", True, user="alice")
 
 
@@ -86,12 +86,14 @@ def test_what_leaves_leaves_after_what_stays_is_stored(site: Site) -> None:
     assert [str(one.forward_path) for one in entry.recipients] == ["carol@b.test", "dave@c.test"]
     ((delivery,),) = site.stored
     assert delivery.user == "bob"
+    assert b'Subject: both\nReceived: "2026-11-23' in delivery.head
     assert b"carol" not in delivery.head  # nobody learns of the others (RFC 5321 7.2)
     content = b"".join(site.spool.content("id-1"))
     assert content.startswith(b"Received: from client ([192.0.2.1]) by a.test with ESMTPA id id-1")
     assert b"bob" not in content
     assert b"carol" not in content
     assert b"Return-Path" not in content
+    assert b"Bcc" not in content + delivery.head
     assert b"Date: " in content  # RFC 6409 8.2
     assert content.endswith(b"\r\n\r\ntext\r\n")
     assert len(content) == entry.octets

@@ -1,4 +1,4 @@
-"""What is added to a submitted message (RFC 6409 8.2, 8.3)."""
+"""What is added to a submitted message (RFC 6409 8.2, 8.3), and what is taken out."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ ID = b"Message-ID: <1@mailserver>\n"
 )
 def test_missing_fields(header: bytes, missing: bytes) -> None:
     assert submission.missing_fields(header, AT, "1", "mailserver") == missing
+
+
+@pytest.mark.parametrize(
+    ("block", "left"),
+    [
+        (b"To: b\nBcc: c\nSubject: x\n", b"To: b\nSubject: x\n"),
+        (b"BCC :\n", b""),
+        (b"Bcc: c,\n d,\n\te\nResent-bcc: f\nX-Bcc: g\n", b"X-Bcc: g\n"),
+        (b"Subject: Bcc: c\n bcc: d\n", b"Subject: Bcc: c\n bcc: d\n"),
+        (b"", b""),
+    ],
+)
+def test_nobody_reads_bcc(block: bytes, left: bytes) -> None:
+    assert submission.without_bcc(block) == left

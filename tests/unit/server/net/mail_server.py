@@ -14,7 +14,8 @@ SECONDS = 20.0
 
 class MailServer:
     """`certificate`: with its key; None: it offers no STARTTLS. `offers`: words inside TLS.
-    `outside`: before TLS. `broken`: what it offers is no TLS."""
+    `outside`: before TLS. `broken`: what it offers is no TLS.
+    `keeps`: what comes is kept, not only counted."""
 
     def __init__(
         self,
@@ -23,7 +24,9 @@ class MailServer:
         *,
         outside: Sequence[str] = (),
         broken: bool = False,
+        keeps: bool = True,
     ) -> None:
+        self._keeps = keeps
         self._broken = broken
         self.connections = 0
         self._context: ssl.SSLContext | None = None
@@ -38,6 +41,7 @@ class MailServer:
         """The lines of each connection, without the content."""
         self.contents: list[bytes] = []
         """Of each message, with its transparency."""
+        self.octets = 0
         self.taken: list[tuple[bool, bytes]] = []
         """Inside TLS or not, and MAIL."""
         self.names: list[str | None] = []
@@ -99,7 +103,8 @@ class MailServer:
                     connection.sendall(b"354 go\r\n")
                     content = b""
                     while (line := lines.readline()) not in (b".\r\n", b""):
-                        content += line
+                        content += line if self._keeps else b""
+                        self.octets += len(line)
                     self.contents.append(content)
                     connection.sendall(b"250 taken\r\n")
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,30 @@ def test_what_cannot_be_recoded_goes_back(plain: MailServer) -> None:
         (Fate.DELIVERED, "2.0.0"),
     ]
     assert plain.contents == [HEAD]
+
+
+def test_fifty_megabytes_pass_through_little_memory() -> None:
+    server = MailServer(keeps=False)
+    piece = b"x" * 998 + b"\r\n"
+    chunks = 200
+
+    async def story() -> tuple[Outcome, ...]:
+        courier = SmtpCourier("a.test", ClientTls(), Timeouts(), Threads("test", 1))
+        connection = await courier.connect(only(server.port))
+        sent = replace(TO_BOB, octets=chunks * 250_000, eight_bit=False)
+        tracemalloc.start()
+        try:
+            return await connection.send(sent, lambda: (piece * 250 for _ in range(chunks)))
+        finally:
+            await connection.close()
+
+    (outcome,) = asyncio.run(story())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    server.close()
+    assert outcome.fate is Fate.DELIVERED
+    assert server.octets == 50_000_000
+    assert peak < 4_000_000
 
 
 def test_no_more_messages_than_a_server_takes() -> None:
