@@ -6,7 +6,7 @@ of what it reads are caught in it; whatever else is raised is a fault.
 
 from __future__ import annotations
 
-from tests.fuzz import on_disk, on_the_wire, on_trust
+from tests.fuzz import on_disk, on_the_way_out, on_the_wire, on_trust
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, type[Target]] = {
@@ -25,4 +25,7 @@ TARGETS: dict[str, type[Target]] = {
     "settings": on_disk.Settings,
     "authenticated": on_trust.Authenticated,
     "records": on_trust.Records,
+    "mime": on_the_way_out.Mime,
+    "policies": on_the_way_out.Policies,
+    "senders": on_the_way_out.Senders,
 }

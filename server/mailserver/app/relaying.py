@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailserver.delivery.accept import Reception
-from mailserver.net.smtp_courier import SmtpCourier, Timeouts
+from mailserver.net.smtp_connection import Timeouts
+from mailserver.net.smtp_courier import SmtpCourier
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.backoff import Patience
 from mailserver.relay.outbox import SpoolOutbox

@@ -55,7 +55,7 @@ class PolicyFetch:
         host = f"mta-sts.{domain}"
         try:
             async with asyncio.timeout(SECONDS):
-                return _policy_in(await self._get(host))
+                return policy_in(await self._get(host))
         except TimeoutError:
             raise NotFetched(f"https://{host} takes longer than {SECONDS:.0f} seconds") from None
         except ssl.SSLError as error:
@@ -117,8 +117,8 @@ class _Memory:
         return io.BytesIO(self._octets)
 
 
-def _policy_in(octets: bytes) -> bytes:
-    """Raises HTTPException, ValueError or NotFetched."""
+def policy_in(octets: bytes) -> bytes:
+    """In all that a web server sent; raises HTTPException, ValueError or NotFetched."""
     response = http.client.HTTPResponse(cast("socket.socket", _Memory(octets)), method="GET")
     response.begin()
     if response.status != 200:  # a redirection too (RFC 8461 3.3)

@@ -14,7 +14,8 @@ from tests.unit.server.net.mail_server import MailServer
 from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.message.outcome import Fate, Outcome
 from mailserver.message.transaction import Transaction
-from mailserver.net.smtp_courier import SmtpCourier, Timeouts
+from mailserver.net.smtp_connection import Timeouts
+from mailserver.net.smtp_courier import SmtpCourier
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.routing import NextHost
 from mailserver.threads import Threads

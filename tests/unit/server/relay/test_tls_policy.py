@@ -20,7 +20,8 @@ from mailserver.message.transaction import Transaction
 from mailserver.net import policy_fetch
 from mailserver.net.dns import Dns
 from mailserver.net.policy_fetch import PolicyFetch
-from mailserver.net.smtp_courier import SmtpCourier, Timeouts
+from mailserver.net.smtp_connection import Timeouts
+from mailserver.net.smtp_courier import SmtpCourier
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay import sts_policies
 from mailserver.relay.courier import Unreachable
