@@ -12,6 +12,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -46,9 +47,15 @@ class PolicyFetch:
         self._dns = dns
         self._may_reach = may_reach
         self._port = port
-        self._tls = ssl.create_default_context(cafile=roots)
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._roots = roots
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made when a policy is to be fetched: it has some hundred roots."""
+        context = ssl.create_default_context(cafile=self._roots)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
     async def __call__(self, domain: str) -> bytes:
         """See Fetch."""
