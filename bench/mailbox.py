@@ -11,6 +11,8 @@ from pathlib import Path
 MADE = Path("/data/made")
 SEPARATOR = b"\n\nFrom "
 CHUNK = 1 << 20
+HEADER_OCTETS = 300
+"""About so many in each message made here."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class Mailbox:
 
     def _parts(self) -> Iterator[tuple[bytes, bytes]]:
         """Separator line and message, with the blank line behind it."""
-        line = b"x" * 71 + b"\n"
+        # What Dovecot adds at its first visit: it has been here, and its index was lost.
+        known = f"X-IMAPbase: 1795442400 {self.messages:010}\n"
+        body = (b"x" * 71 + b"\n") * ((self.octets - HEADER_OCTETS) // 72)
         for number in range(self.messages):
             clock = f"14:{number // 60 % 60:02}:{number % 60:02}"
             head = (
@@ -74,9 +78,12 @@ class Mailbox:
                 "To: alice@mailserver\n"
                 f"Message-ID: <{number}@mailserver>\n"
                 f"Subject: number {number}\n"
+                f"{known}X-UID: {number + 1:<40}\n"
+                "Status: RO\n"
+                f"Content-Length: {len(body)}\n"
                 "\n"
             ).encode()
-            body = line * ((self.octets - len(head)) // len(line))
+            known = ""
             yield f"From bob@mailserver Mon Nov 23 {clock} 2026\n".encode(), head + body + b"\n"
 
 

@@ -8,7 +8,7 @@ from bench.load import CRLF, UnexpectedReply, connected
 from bench.pop3load import read_reply
 from bench.systems import PASSWORD, Server
 
-SECONDS_FOR_A_STEP = 120.0
+SECONDS_FOR_A_STEP = 300.0
 END = b"\r\n.\r\n"
 BUFFER_OCTETS = 1 << 18
 
