@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from mailserver.store import journal
+
 NAMES = (
     "open",
     "mkdir",
@@ -67,14 +69,16 @@ class Calls:
 class Disk:
     """What a power cut now could take: octets and names that were not synced since.
 
-    A sync that failed has lost them for good, whatever later ones say, unless the file is cut
-    back behind them.
+    A sync that failed has lost them for good, whatever later ones say, unless they are written
+    again or the file is cut back behind them.
     """
 
     def __init__(self) -> None:
-        self.octets: set[int] = set()  # inodes of files
-        self.sizes: set[int] = set()  # inodes of files
-        self.lost: set[int] = set()  # inodes of files
+        self.images: dict[int, bytearray] = {}  # by inode: what is on stable storage
+        self.writes: dict[int, list[tuple[int, bytes]]] = {}  # not synced yet
+        self.lost: dict[int, list[tuple[int, bytes]]] = {}  # by a sync that failed
+        self.copied: set[int] = set()  # inodes of files that were copied into, not synced
+        self.sizes: set[int] = set()  # inodes of files that were cut, not synced
         self.names: set[tuple[int, str]] = set()  # inodes of folders, names in them
         self.renamed_unsynced: list[str] = []
 
@@ -87,24 +91,43 @@ class Disk:
         if made or name == "mkdir":
             self.names.add((_inode(kwargs.get("dir_fd")), str(args[0])))
         elif name == "pwrite":
-            self.octets.add(_inode(args[0]))
+            fd, octets, offset = args
+            self._note_write(_inode(fd), offset, bytes(octets[:result]))
         elif name == "copy_file_range":
-            self.octets.add(_inode(args[1]))
+            self.copied.add(_inode(args[1]))
         elif name == "ftruncate":
-            self.sizes.add(_inode(args[0]))
-            self.lost.discard(_inode(args[0]))
+            self._note_cut(_inode(args[0]), args[1])
         elif name in ("fdatasync", "fsync"):
-            inode = _inode(args[0])
-            self.octets.discard(inode)
-            self.sizes.discard(inode)
-            self.names = {(folder, entry) for folder, entry in self.names if folder != inode}
+            self._note_sync(_inode(args[0]))
         return result
 
     def sync_failed(self, fd: int) -> None:
         """What was not synced yet is lost."""
-        if _inode(fd) in self.octets:
-            self.lost.add(_inode(fd))
-        self.octets.discard(_inode(fd))
+        inode = _inode(fd)
+        self.lost.setdefault(inode, []).extend(self.writes.pop(inode, []))
+
+    def _note_write(self, inode: int, start: int, octets: bytes) -> None:
+        end = start + len(octets)
+        self.writes.setdefault(inode, []).append((start, octets))
+        self.lost[inode] = [
+            one for one in self.lost.get(inode, []) if not start <= one[0] <= _end(one) <= end
+        ]
+
+    def _note_cut(self, inode: int, size: int) -> None:
+        self.sizes.add(inode)
+        for noted in (self.writes, self.lost):
+            noted[inode] = [
+                (at, octets[: size - at]) for at, octets in noted.get(inode, []) if at < size
+            ]
+
+    def _note_sync(self, inode: int) -> None:
+        image = self.images.setdefault(inode, bytearray())
+        for start, octets in self.writes.pop(inode, []):
+            image.extend(bytes(max(0, start - len(image))))
+            image[start : start + len(octets)] = octets
+        self.copied.discard(inode)
+        self.sizes.discard(inode)
+        self.names = {(folder, entry) for folder, entry in self.names if folder != inode}
 
     def _makes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if not args[1] & os.O_CREAT:
@@ -119,7 +142,7 @@ class Disk:
         source, target = args
         folder = kwargs["src_dir_fd"]
         found = _REAL["stat"](source, dir_fd=folder, follow_symlinks=False)
-        if found.st_ino in self.octets | self.lost:
+        if self._at_risk(found.st_ino):
             self.renamed_unsynced.append(str(target))
         self.names.discard((_inode(folder), str(source)))
         self.names.add((_inode(kwargs["dst_dir_fd"]), str(target)))
@@ -129,12 +152,9 @@ class Disk:
         folder = os.path.join(data, user)
         found = _REAL["stat"](os.path.join(folder, file))
         risks = []
-        if found.st_ino in self.octets:
-            risks.append("octets not synced")
+        risks += self._at_risk(found.st_ino)
         if found.st_ino in self.sizes:
             risks.append("size not synced")
-        if found.st_ino in self.lost:
-            risks.append("octets lost by a sync that failed")
         if (_REAL["stat"](folder).st_ino, file) in self.names:
             risks.append("the file's name")
         if (_REAL["stat"](data).st_ino, user) in self.names:
@@ -142,6 +162,39 @@ class Disk:
         if file in self.renamed_unsynced:
             risks.append("renamed before it was synced")
         return risks
+
+    def _at_risk(self, inode: int) -> list[str]:
+        risks = ["octets copied, not synced"] * (inode in self.copied)
+        for what, noted in (("not synced", self.writes), ("lost by a failed sync", self.lost)):
+            for start, octets in noted.get(inode, []):
+                if not self._is_promised(inode, start, octets):
+                    risks.append(f"{len(octets)} octets at {start} {what}")
+        return risks
+
+    def _is_promised(self, inode: int, start: int, octets: bytes) -> bool:
+        """Journals on stable storage have all of it: who starts writes it again."""
+        promises = [
+            (put.offset, b"%b%b\n" % (put.beginning, image[at : at + length]))
+            for image in self.images.values()
+            for batch in journal.batches(bytes(image))
+            for put, (at, length) in batch.puts
+            if put.inode == inode and put.body != journal.APART
+        ]
+        at, end = start, start + len(octets)
+        while at < end:
+            covers = [one for one in promises if one[0] <= at < _end(one)]
+            if not covers:
+                return False
+            offset, record = covers[-1]
+            stop = min(end, offset + len(record))
+            if record[at - offset : stop - offset] != octets[at - start : stop - start]:
+                return False
+            at = stop
+        return True
+
+
+def _end(write: tuple[int, bytes]) -> int:
+    return write[0] + len(write[1])
 
 
 def _inode(fd: int | None) -> int:

@@ -31,8 +31,12 @@ def mail(tmp_path: Path) -> Iterator[Mail]:
 
 
 def children(server: Server) -> set[int]:
-    pid = server.process.pid
-    return {int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    """All of them; the last may not have been there yet when the first said that it listens."""
+    listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    deadline = time.monotonic() + SECONDS
+    while len(found := set(map(int, listed.read_text().split()))) < WORKERS:
+        assert time.monotonic() < deadline, "too few workers"
+    return found
 
 
 def answered_by(mail: Mail, count: int) -> dict[int, int]:

@@ -13,6 +13,8 @@ from tests.torture import mounts, power
 from tests.torture.oracle import Violation
 
 from mailserver import durable
+from mailserver.store.edition import EditionFile
+from mailserver.store.intake import Intake
 
 
 def acknowledge_before_the_sync() -> None:
@@ -44,6 +46,16 @@ def sync_again_when_it_failed() -> None:
     durable.sync_data = sync
 
 
+def let_old_promises_stand() -> None:
+    """No word of which edition of a mailbox a promise was for."""
+    EditionFile.say = EditionFile.hint = lambda self, said: None  # type: ignore[method-assign]
+
+
+def forget_what_is_promised_before_it_is_synced() -> None:
+    """The journal is used anew while the mailbox files are in memory only."""
+    Intake._begin_to_settle = lambda self, file: None  # type: ignore[method-assign]
+
+
 BUGS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -51,6 +63,8 @@ BUGS: dict[str, Callable[[], None]] = {
         never_sync_a_folder,
         rename_without_a_sync,
         sync_again_when_it_failed,
+        let_old_promises_stand,
+        forget_what_is_promised_before_it_is_synced,
     )
 }
 

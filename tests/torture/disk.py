@@ -17,6 +17,7 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,7 +130,8 @@ class Disk:
                 answer = self._answers[call](buffer[_IN.size : length])
             except OSError as error:
                 status = -(error.errno or errno.EIO)
-            os.writev(kernel, [_OUT.pack(_OUT.size + len(answer), status, unique), answer])
+            with suppress(FileNotFoundError):  # who asked was killed, and waits no more
+                os.writev(kernel, [_OUT.pack(_OUT.size + len(answer), status, unique), answer])
 
     def _init(self, request: memoryview) -> bytes:
         major, minor, read_ahead, flags = struct.unpack_from("<IIII", request)

@@ -29,6 +29,9 @@ from mailserver.store.base import (
 from mailserver.store.check import check
 from mailserver.store.files import FileStore
 
+JOURNAL_OCTETS = 96 * 1024
+"""Few, so that it is full again and again, and some messages are too big for it."""
+
 Tell = Callable[[bytes], None]
 
 _WORDS = [b"From here", b"", b".", b">From there", b"and so on " * 7, b"x" * 900]
@@ -45,7 +48,7 @@ class World:
     """The disk may fail: calls may too."""
 
     def open(self) -> FileStore:
-        return FileStore(self.data, time.time, reserve_octets=0)
+        return FileStore(self.data, time.time, reserve_octets=0, journal_octets=JOURNAL_OCTETS)
 
 
 def world(data: Path, tell: Tell, dice: random.Random, *, faulty: bool = False) -> World:

@@ -24,6 +24,7 @@ _PRIVATE = 0x40000 | 0x4000  # MS_PRIVATE | MS_REC
 _DETACH = 2  # MNT_DETACH
 _GET_FREE, _CONFIGURE = 0x4C82, 0x4C0A
 _AUTOCLEAR = 4
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE
 _LOOP_CONFIG = struct.Struct("<II 5Q 4I 160x 2Q 64x")
 
 SIZE = 64 * 1024 * 1024
@@ -120,9 +121,10 @@ def mounted(kind: str, image: Path, folder: Path) -> Iterator[None]:
 
 
 def write_back(path: Path) -> None:
-    """Let the kernel write the file's octets now, and promise nothing (sync_file_range(2))."""
+    """Let the kernel write the file's octets now, and promise nothing (sync_file_range(2)). It is
+    not waited for: who waits is told of an error, and then those who ask later are not."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        _LIBC.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), 7)
+        _LIBC.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _WRITE)
     finally:
         os.close(fd)

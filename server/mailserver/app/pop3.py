@@ -66,3 +66,6 @@ class Pop3:
 
     async def stop(self, patience: float) -> None:
         """There is nothing else."""
+
+    def end(self) -> None:
+        """There is nothing under way."""

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -39,6 +40,8 @@ from mailserver.wire import peer
 logger = logging.getLogger(__name__)
 
 _CONFIGURATION_ERROR = os.EX_CONFIG
+_SYNCS_AT_ONCE = 8
+"""Of mailbox files, in the background: the file system makes one of several that come together."""
 
 CLEAR_PASSWORDS: dict[str, Callable[[str], bool]] = {
     "never": lambda address: False,
@@ -99,6 +102,9 @@ class Server(Protocol):
     async def stop(self, patience: float) -> None:
         """End, within so many seconds, what goes on besides connections."""
 
+    def end(self) -> None:
+        """Nobody asks for anything any more; wait for what is under way."""
+
 
 def _listeners(parts: Parts, server: Server, ports: list[Port]) -> list[Listener]:
     """One a port, in their order."""
@@ -154,6 +160,8 @@ def run(command: str, what: str, server: Server) -> int:
         )
         sockets = [of_workers[number] for of_workers in bound]
         uvloop.run(_serve(listeners, sockets, waited_for, chosen.times.stop_timeout, server))
+        server.end()
+        store.close()
         return 0
 
     return workers.run(len(bound[0]), work)
@@ -219,6 +227,7 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
         access = chosen.access
         allowed = Failures(access.auth_failures, access.auth_failures_per_address)
         users = UsersFile(data, allowed=allowed)
+        # five descriptors each, and two more while they wait for a sync
         open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
         store = FileStore(
             data,
@@ -226,6 +235,7 @@ def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
             open_mailboxes=open_mailboxes,
             memory_octets=chosen.limits.memory_limit,
             foreign=Foreign(chosen.storing.foreign_locks),
+            background=ThreadPoolExecutor(_SYNCS_AT_ONCE, "sync"),
         )
         return users, store
     except AccountsUnusable as problem:

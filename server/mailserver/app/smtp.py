@@ -55,7 +55,7 @@ class Smtp:
 
     def serve(self, parts: Parts) -> Callable[[Port], Serve]:
         chosen = parts.chosen
-        commit = GroupCommit(parts.store)
+        self._commit = commit = GroupCommit(parts.store)
         new_id = MessageIds(secrets.token_hex(6))
         self._relaying = relaying = Relaying(chosen, parts.threads)
         reception = Reception(
@@ -94,6 +94,9 @@ class Smtp:
 
     async def stop(self, patience: float) -> None:
         await self._relaying.stop(patience)
+
+    def end(self) -> None:
+        self._commit.close()
 
 
 def _limits(chosen: Settings) -> Limits:

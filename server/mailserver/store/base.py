@@ -136,6 +136,10 @@ class MailStore(Protocol):
     def usage(self, user: str) -> Usage:
         """How full a mailbox is, as cheaply as it can be told; never waits for a lock."""
 
+    def settle(self) -> None:
+        """No message came for a while, or none will: put in order what `append` left for later.
+        Raises OSError."""
+
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
         """Store messages durably, with as few syncs as can be; a verdict for each."""
 

@@ -15,15 +15,18 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from mailserver import durable
 from mailserver.durable import OWN_FOLDER
-from mailserver.store import mbox
+from mailserver.store import intake, mbox, recovery
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import LOST_AND_FOUND, keep_aside
-from mailserver.store.index import Index
-from mailserver.store.mailbox_file import INDEX, MailboxFile
-from mailserver.store.pieces import MAILBOX, open_mailbox, read_chunks, read_index
+from mailserver.store.index import Entry, Index
+from mailserver.store.intake import Promise
+from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store.pieces import INDEX, MAILBOX, open_mailbox, read_chunks, read_index
+from mailserver.store.scanning import is_whole
 
 LOCK_SECONDS = 10.0
 """How long a mailbox that somebody writes to is waited for."""
@@ -152,19 +155,38 @@ def check(data: str, now: float, *, repair: bool = False) -> Iterator[Report]:
     """
     folder = durable.open_folder(data)
     try:
-        for user in sorted(os.listdir(folder)):
-            found = os.stat(user, dir_fd=folder, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode) and not user.startswith("."):
-                yield _check_one(folder, user, now, repair=repair)
+        with _orphans(folder) as journals:
+            promises = intake.promises(journals)
+            for user in sorted(os.listdir(folder)):
+                found = os.stat(user, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode) and not user.startswith("."):
+                    yield _check_one(folder, user, now, promises.get(user, []), repair=repair)
+            for journal in journals if repair else ():
+                intake.empty(journal)
     finally:
         os.close(folder)
 
 
-def _check_one(data: int, user: str, now: float, *, repair: bool) -> Report:
+@contextmanager
+def _orphans(data: int) -> Iterator[list[int]]:
+    """The journals whose process is gone; nobody recovers them meanwhile."""
+    with intake.folder_of(data) as folder, intake.alone(folder), intake.orphans(folder) as journals:
+        yield journals
+
+
+def _check_one(
+    data: int, user: str, now: float, promises: list[Promise], *, repair: bool
+) -> Report:
     report = Report(user)
     try:
-        with _opened(data, user) as (folder, mailbox):
-            _examine(folder, mailbox, report, data if repair else None, now)
+        if promises:
+            with _opened(data, user) as (file, mailbox):
+                report.problems += _missing(file, mailbox, promises)
+            if report.problems and repair:
+                recovery.redo(data, {user: promises}, partial(_set_aside, data, now))
+                report.repaired = True
+        with _opened(data, user) as (file, mailbox):
+            _examine(file, mailbox, report, data if repair else None, now)
     except FileNotFoundError:
         pass  # no mail yet
     except (MailboxUnusable, TimeoutError) as problem:
@@ -172,9 +194,20 @@ def _check_one(data: int, user: str, now: float, *, repair: bool) -> Report:
     return report
 
 
+def _missing(file: MailboxFile, mailbox: int, promises: list[Promise]) -> Iterator[Problem]:
+    """What the journal of a server that did not stop has, and the mailbox has not."""
+    found = os.fstat(mailbox)
+    for put in (one.put for one in file.in_force(promises, found.st_ino)):
+        entry = Entry(put.offset, put.length, 0, put.digest, 1, 0)
+        if not is_whole(mailbox, found.st_size, entry):
+            what = "this message is in the journal of a server that did not stop"
+            remedy = "it is put here, as the next start would do"
+            yield Problem(put.offset, put.length, None, what, remedy)
+
+
 @contextmanager
-def _opened(data: int, user: str) -> Iterator[tuple[int, int]]:
-    """Descriptors of the user's folder and mailbox; nobody of us writes there meanwhile."""
+def _opened(data: int, user: str) -> Iterator[tuple[MailboxFile, int]]:
+    """The mailbox, and a descriptor of it; nobody of us writes there meanwhile."""
     file = MailboxFile(data, user, _set_nothing_aside)
     try:
         os.stat(MAILBOX, dir_fd=file.folder, follow_symlinks=False)
@@ -182,22 +215,27 @@ def _opened(data: int, user: str) -> Iterator[tuple[int, int]]:
             raise TimeoutError("another program keeps it locked")
         mailbox, _ = open_mailbox(file.folder, user, os.O_RDWR)
         try:
-            yield file.folder, mailbox
+            yield file, mailbox
         finally:
             os.close(mailbox)
     finally:
         file.close()
 
 
+def _set_aside(data: int, now: float, user: str, chunks: Iterable[bytes]) -> None:
+    keep_aside(data, f"{user}-{now:.6f}-journal", chunks)
+
+
 def _set_nothing_aside(user: str, chunks: Iterable[bytes]) -> None:
     raise AssertionError("only an append sets aside what another left")
 
 
-def _examine(folder: int, mailbox: int, report: Report, data: int | None, now: float) -> None:
+def _examine(file: MailboxFile, mailbox: int, report: Report, data: int | None, now: float) -> None:
     """Fill the report; repair when it is told which data folder this is in."""
+    beforehand = len(report.problems)
     size = report.octets = os.fstat(mailbox).st_size
     octets: Octets = mmap.mmap(mailbox, size, access=mmap.ACCESS_READ) if size else b""
-    indexed = _index(folder, os.fstat(mailbox).st_ino)
+    indexed = _index(file.folder, os.fstat(mailbox).st_ino)
     parts = list(spans(octets, indexed or _NOTHING))
     good = [part for part in parts if not part.no_message]
     bad = [part for part in parts if part.no_message]
@@ -213,16 +251,18 @@ def _examine(folder: int, mailbox: int, report: Report, data: int | None, now: f
         report.problems.append(Problem(size, 0, len(good), what, "one is added"))
     if indexed is not None:
         report.problems += misfits(octets, good, indexed)
-    if data is None or report.clean:
+    if data is None or report.clean or len(report.problems) == beforehand:
         return
     if bad:
         report.kept_in = f"{OWN_FOLDER}/{LOST_AND_FOUND}/{kept_in}"
         keep_aside(data, kept_in, _chunks(mailbox, bad))
-        _keep_only(folder, mailbox, good, unfinished=unfinished)
-    elif unfinished:
-        durable.write_at(mailbox, b"\n" * (2 - octets[-2:].count(b"\n")), size)
+        _keep_only(file, mailbox, good, unfinished=unfinished)
+    else:
+        if unfinished:
+            durable.write_at(mailbox, b"\n" * (2 - octets[-2:].count(b"\n")), size)
         durable.sync_data(mailbox)
-    durable.remove(INDEX, folder)
+        file.next_edition(os.fstat(mailbox).st_ino)
+    durable.remove(INDEX, file.folder)
     report.repaired = True
 
 
@@ -237,19 +277,19 @@ def _index(folder: int, inode: int) -> Index | None:
         os.close(fd)
 
 
-def _keep_only(folder: int, mailbox: int, good: Sequence[Span], *, unfinished: bool) -> None:
+def _keep_only(file: MailboxFile, mailbox: int, good: Sequence[Span], *, unfinished: bool) -> None:
     """Replace the mailbox by one that has nothing but messages, of the same owner and mode."""
     name, old = f"{MAILBOX}.new", os.fstat(mailbox)
-    new = durable.open_file(name, folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    new = durable.open_file(name, file.folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         os.fchown(new, old.st_uid, old.st_gid)
         os.fchmod(new, stat.S_IMODE(old.st_mode))
         offset = 0
         for chunk in itertools.chain(_chunks(mailbox, good), [b"\n"] * unfinished):
             offset = durable.write_at(new, chunk, offset)
-        durable.replace(name, MAILBOX, folder, new)
+        file.replace(new)
     except BaseException:
-        durable.remove(name, folder)
+        durable.remove(name, file.folder)
         raise
     finally:
         os.close(new)

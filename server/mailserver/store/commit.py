@@ -8,12 +8,15 @@ hundredths of a millisecond, and takes a third off the work of each when many co
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mailserver.message.verdict import Kind, Verdict
 from mailserver.store.base import Deposit, MailStore
+
+log = logging.getLogger(__name__)
 
 BATCH_LIMIT = 500
 """Messages that share a sync."""
@@ -22,6 +25,8 @@ QUIET_ROUNDS = 6
 BUSY_SECONDS = 10.0
 """How long a message waits for a mailbox that another program has locked."""
 _RETRY_SECONDS = 0.005
+REST_SECONDS = 2.0
+"""Without a message, until the store puts in order what it left for later."""
 
 
 @dataclass(slots=True)
@@ -40,7 +45,9 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._waiting: list[_Waiting] = []
-        self._busy = False  # a batch is being gathered or written
+        self._busy = False  # a batch is being gathered or written, or the store settles
+        self._last_batch = 0.0  # loop time
+        self._rest: asyncio.TimerHandle | None = None
 
     async def append(self, deposit: Deposit) -> Verdict:
         """Returns when the message is on stable storage for all its recipients, or is not."""
@@ -51,6 +58,8 @@ class GroupCommit:
 
     def close(self) -> None:
         """Wait for the batch that is under way."""
+        if self._rest is not None:
+            self._rest.cancel()
         self._thread.shutdown()
 
     def _next_batch(self) -> None:
@@ -79,6 +88,27 @@ class GroupCommit:
                     waiting.stored.set_exception(error)
         else:
             self._answer(batch, done.result())
+        self._last_batch = self._loop.time()
+        if self._rest is None:
+            self._rest = self._loop.call_later(REST_SECONDS, self._settle)
+        self._next_batch()
+
+    def _settle(self) -> None:
+        """Once no message has come for a while."""
+        rested = self._loop.time() - self._last_batch
+        if self._busy or rested < REST_SECONDS:
+            self._rest = self._loop.call_later(REST_SECONDS - rested % REST_SECONDS, self._settle)
+            return
+        self._rest = None
+        self._busy = True
+        work = self._loop.run_in_executor(self._thread, self._store.settle)
+        work.add_done_callback(self._settled)
+
+    def _settled(self, done: asyncio.Future[None]) -> None:
+        self._busy = False
+        error = done.exception()
+        if error is not None:
+            log.error("mailboxes could not be synced; the journal keeps their mail: %s", error)
         self._next_batch()
 
     def _answer(self, batch: Sequence[_Waiting], verdicts: list[Verdict]) -> None:

@@ -6,58 +6,37 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from mailserver import durable
 from mailserver.durable import OWN_FOLDER
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store import index, mbox
-from mailserver.store.base import Delivery, Deposit, MailboxUnusable, Usage
-from mailserver.store.mailbox_file import INDEX, MailboxFile
+from mailserver.store import index, intake, recovery
+from mailserver.store.base import Deposit, MailboxUnusable, Usage
+from mailserver.store.index import Entry
+from mailserver.store.intake import JOURNAL_OCTETS, Intake
+from mailserver.store.journal import Put
+from mailserver.store.mailbox_file import MailboxFile
 from mailserver.store.mailbox_lock import Foreign
 from mailserver.store.maildrop import FileMaildrop
-from mailserver.store.pieces import MAILBOX
-from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileBody, FileStaging, MemoryUse
-from mailserver.wire.value import value
+from mailserver.store.pieces import INDEX, MAILBOX
+from mailserver.store.records import FileRecord, Message, parts_of
+from mailserver.store.staging import MEMORY_OCTETS_IN_ALL, FileStaging, MemoryUse
 
 log = logging.getLogger(__name__)
 
 SPOOL = "spool"
 LOST_AND_FOUND = "lost+found"
 
-OPEN_MAILBOXES = 200
-"""How many mailboxes are kept open for the next message; each is four descriptors."""
+OPEN_MAILBOXES = 1000
+"""How many mailboxes are kept open for the next message; each is five descriptors."""
 RESERVE_OCTETS = 64 * 1024 * 1024
 """Space that stays free, so that mail can still be read and deleted."""
 
 WRITE_LOCK_SECONDS = 0.02
 """How long a batch waits for a mailbox that somebody writes to; an append takes a fraction of it,
 a rewrite may take longer, and then the batch goes on without that mailbox."""
-
-
-@value(frozen=True, slots=True)
-class FileRecord:
-    """A delivery in stored form."""
-
-    beginning: bytes
-    body: FileBody
-    octets: int
-    length: int
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> FileRecord:
-        """Quote the head; the body is quoted already."""
-        body = delivery.body
-        assert isinstance(body, FileBody)
-        beginning = delivery.from_line + mbox.quote(delivery.head)
-        head_octets = len(delivery.head) + delivery.head.count(b"\n")
-        return cls(beginning, body, head_octets + body.octets, len(beginning) + body.length + 1)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Its octets, the empty line at its end included."""
-        yield self.beginning
-        yield from self.body.chunks()
-        yield b"\n"
 
 
 class FileStore:
@@ -71,8 +50,11 @@ class FileStore:
         open_mailboxes: int = OPEN_MAILBOXES,
         memory_octets: int = MEMORY_OCTETS_IN_ALL,
         foreign: Foreign = Foreign.FCNTL,
+        journal_octets: int = JOURNAL_OCTETS,
+        background: Executor | None = None,
     ) -> None:
-        """`data`: the data folder, which must exist; raises OSError when it cannot be used."""
+        """`data`: the data folder, which must exist; raises OSError when it cannot be used.
+        `background`: for syncs that nobody waits for, if there is one."""
         self._spool = str(data / OWN_FOLDER / SPOOL)
         self._clock = clock
         self._reserve_octets = reserve_octets
@@ -84,10 +66,30 @@ class FileStore:
             os.close(durable.open_folder(name, own, create=True))
         os.close(own)
         self._memory_use = MemoryUse(memory_octets)
+        self._journal_octets = journal_octets
+        self._background = background
         self._open: OrderedDict[str, MailboxFile] = OrderedDict()
+        self._intake: Intake | None = None  # taken by the process that appends, not by its parent
+        try:
+            with intake.folder_of(self._folder) as journals, intake.alone(journals):
+                recovery.recover(self._folder, journals, self._set_aside)
+        except BaseException:
+            os.close(self._folder)
+            raise
+
+    def settle(self) -> None:
+        """See `base.MailStore`."""
+        if self._intake is not None:
+            self._intake.settle()
 
     def close(self) -> None:
-        """Close every descriptor."""
+        """Settle, and close every descriptor."""
+        try:
+            self.settle()
+        except OSError as error:
+            log.error("mail stays in the journal until the next start: %s", error)
+        if self._intake is not None:
+            self._intake.close()
         while self._open:
             self._open.popitem()[1].close()
         os.close(self._folder)
@@ -121,28 +123,47 @@ class FileStore:
     # -- appending ---------------------------------------------------------------------------------
 
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
-        """Store messages durably, a sync for each mailbox; a verdict for each message."""
+        """Store messages durably, with one sync for all; a verdict for each message."""
+        try:
+            limit = self._taken().limit
+        except OSError as error:
+            return [_failed(error, "anybody")] * len(batch)
+        messages = [Message.of(deposit, limit) for deposit in batch]
+        return [verdict for part in parts_of(messages, limit) for verdict in self._append(part)]
+
+    def _taken(self) -> Intake:
+        if self._intake is None:
+            with intake.folder_of(self._folder) as journals, intake.alone(journals):
+                recovery.recover(self._folder, journals, self._set_aside)
+                self._intake = Intake(
+                    journals, self._redo, self._journal_octets, background=self._background
+                )
+        return self._intake
+
+    def _redo(self, fd: int) -> None:
+        recovery.redo(self._folder, intake.promises([fd]), self._set_aside, suspect=True)
+
+    def _append(self, messages: Sequence[Message]) -> list[Verdict]:
         held: dict[str, MailboxFile] = {}
         refused: dict[str, Verdict] = {}
         try:
-            for user in sorted({delivery.user for deposit in batch for delivery in deposit}):
+            self._taken().make_room(sum(one.octets for one in messages))
+            for user in sorted({record.user for one in messages for record in one.records}):
                 found = self._acquire(user)
                 if isinstance(found, Verdict):
                     refused[user] = found
                 else:
                     held[user] = found
-            verdicts = [self._first_refusal(deposit, refused) for deposit in batch]
-            good = [deposit for deposit, v in zip(batch, verdicts, strict=True) if v]
-            stored = iter(self._store(good, held))
+            verdicts = [_first_refusal(one, refused) for one in messages]
+            good = [one for one, verdict in zip(messages, verdicts, strict=True) if verdict]
+            stored = iter(self._store(good, held) if good else ())
             return [next(stored) if verdict else verdict for verdict in verdicts]
+        except OSError as error:  # mailbox files that were written before cannot be synced
+            return [_failed(error, "anybody")] * len(messages)
         finally:
             for file in held.values():
                 file.unlock()
             self._close_oldest()
-
-    @staticmethod
-    def _first_refusal(deposit: Deposit, refused: dict[str, Verdict]) -> Verdict:
-        return next((refused[d.user] for d in deposit if d.user in refused), ACCEPTED)
 
     def _acquire(self, user: str) -> MailboxFile | Verdict:
         """The mailbox, under its write lock and repaired, or why not."""
@@ -173,40 +194,65 @@ class FileStore:
         self._open.move_to_end(user)
         return file
 
-    def _store(self, deposits: list[Deposit], held: dict[str, MailboxFile]) -> list[Verdict]:
+    def _store(self, messages: Sequence[Message], held: dict[str, MailboxFile]) -> list[Verdict]:
+        """All of them, or each alone: after an error that concerns only one."""
         records: dict[str, list[FileRecord]] = {}
-        for deposit in deposits:
-            for delivery in deposit:
-                records.setdefault(delivery.user, []).append(FileRecord.of(delivery))
+        for message in messages:
+            for record in message.records:
+                records.setdefault(record.user, []).append(record)
         files = [held[user] for user in records]
+        of_one = False  # an error would be one message's, and the others are to be tried again
         try:
+            of_one = True
+            entries = {file.user: iter(file.announce(records[file.user])) for file in files}
+            of_one = False
+            self._promise(messages, held, entries)
+            of_one = True
             for file in files:
-                file.append(records[file.user])
+                file.write(records[file.user])
+            of_one = False
+            apart = {one.user for message in messages if message.apart for one in message.records}
+            for user in apart:
+                held[user].sync()
         except OSError as error:
             self._roll_back(files)
-            if len(deposits) == 1:
-                return [_failed(error, deposits[0][0].user)]
-            # Nothing of the batch was stored: find out which of them it was.
-            return [verdict for one in deposits for verdict in self._store_alone(one, held)]
-        try:
-            for file in files:
-                file.sync()
-        except OSError as error:
-            # A failed sync has lost data; it is not tried again (see `durable`).
-            self._roll_back(files)
-            return [_failed(error, "a mailbox")] * len(deposits)
+            if durable.is_full(error):
+                self._taken().begin_anew()
+            if of_one and len(messages) > 1:
+                return [self._store_alone(message, held) for message in messages]
+            return [_failed(error, " ".join(records))] * len(messages)
         for file in files:
             file.commit()
-        return [ACCEPTED] * len(deposits)
+        return [ACCEPTED] * len(messages)
 
-    def _store_alone(self, deposit: Deposit, held: dict[str, MailboxFile]) -> list[Verdict]:
+    def _promise(
+        self,
+        messages: Sequence[Message],
+        held: dict[str, MailboxFile],
+        entries: dict[str, Iterator[Entry]],
+    ) -> None:
+        """The point from which on they are stored, whatever happens; raises OSError."""
+        puts: list[Put] = []
+        bodies: list[list[bytes]] = []
+        for message in messages:
+            for record in message.records:
+                file = held[record.user]
+                puts.append(message.put(record, next(entries[record.user]), file, len(bodies)))
+            if not message.apart:
+                bodies.append(message.records[0].body.memory)
+        taken = self._taken()
+        for user in entries:
+            taken.will_write(held[user].inode, held[user].fd)
+        taken.append(puts, bodies)
+
+    def _store_alone(self, message: Message, held: dict[str, MailboxFile]) -> Verdict:
         try:
-            for delivery in deposit:
-                held[delivery.user].refresh()
+            for record in message.records:
+                held[record.user].refresh()
         except (OSError, MailboxUnusable) as error:
-            log.error("mail for %s is refused: %s", deposit[0].user, error)
-            return [Verdict(Kind.STORAGE_FAILED)]
-        return self._store([deposit], held)
+            log.error("mail for %s is refused: %s", message.records[0].user, error)
+            return Verdict(Kind.STORAGE_FAILED)
+        return self._store([message], held)[0]
 
     @staticmethod
     def _roll_back(files: list[MailboxFile]) -> None:
@@ -240,6 +286,10 @@ class FileStore:
             LOST_AND_FOUND,
             name,
         )
+
+
+def _first_refusal(message: Message, refused: dict[str, Verdict]) -> Verdict:
+    return next((refused[one.user] for one in message.records if one.user in refused), ACCEPTED)
 
 
 def keep_aside(data_folder: int, name: str, chunks: Iterable[bytes]) -> None:

@@ -4,8 +4,8 @@ Everything here is done by a holder of the write lock; `files` sees to that. Wha
 the disk, and what is done about it (docs/storage.md has the whole list):
 
     index ends where the mailbox ends      clean
-    index announces more than is settled   an append was cut: what is whole stays, the rest is set
-                                           aside (no 250 was given for it)
+    index announces more than is settled   an append was cut: the journals know what it was; what
+                                           is not whole then is set aside (no 250 was given for it)
     mailbox goes on behind the index       another program appended, or the index was lost
     mailbox ends before it was settled     another program shortened it
     index of another file, or none         made again from the mailbox
@@ -15,7 +15,6 @@ the disk, and what is done about it (docs/storage.md has the whole list):
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import stat
 from collections.abc import Iterable
@@ -23,27 +22,30 @@ from contextlib import suppress
 from typing import Protocol
 
 from mailserver import durable
-from mailserver.store import index, mbox
+from mailserver.store import index, intake, journal
 from mailserver.store.base import MailboxUnusable
+from mailserver.store.edition import Edition, EditionFile
 from mailserver.store.index import Entry, Index
+from mailserver.store.intake import Promise
+from mailserver.store.journal import Put
 from mailserver.store.mailbox_lock import Foreign, MailboxLock
 from mailserver.store.pieces import (
+    INDEX,
     MAILBOX,
     Record,
     announce,
-    copy_range,
     end_of,
+    fits,
     gathered,
     is_record,
     is_settled,
-    joined,
     open_mailbox,
     read_chunks,
-    read_content,
     read_index,
 )
+from mailserver.store.rewriting import copy_records, replace_index
+from mailserver.store.scanning import is_whole, scan, was_cut
 
-INDEX = ".index"
 SESSION_LOCK = ".session"
 
 
@@ -73,14 +75,21 @@ class MailboxFile:
         self._data_folder = data_folder
         try:
             self._folder_inode = os.fstat(self.folder).st_ino
+            self._editions = EditionFile(self.folder)
+        except BaseException:
+            os.close(self.folder)
+            raise
+        try:
             self._lock = MailboxLock(self.folder, user, foreign)
         except BaseException:
+            self._editions.close()
             os.close(self.folder)
             raise
         self._set_aside = set_aside
         self._mailbox = _NONE
         self._index = _NONE
-        self._inode = 0
+        self.inode = 0
+        self.edition = 0
         self._end = 0  # of the mailbox, in octets, as far as it was looked at
         self._index_inode = 0
         self._index_end = 0
@@ -91,6 +100,7 @@ class MailboxFile:
         """Close all descriptors, the lock's too."""
         self._close_files()
         self._lock.close()
+        self._editions.close()
         os.close(self.folder)
 
     def lock(self, timeout: float, *, replace: bool = False) -> bool:
@@ -118,10 +128,27 @@ class MailboxFile:
         except FileNotFoundError:
             self._create()
         else:
-            if found.st_ino == self._inode and self._mailbox != _NONE and self._keeps_up(found):
+            if found.st_ino == self.inode and self._mailbox != _NONE and self._keeps_up(found):
                 return
+        self._look()
+
+    def redo(self, promises: Iterable[Promise]) -> None:
+        """Write again what the journals promise of this mailbox, durably; and see what others did.
+        Raises MailboxUnusable, OSError."""
+        self._look(promises)
+        self.sync()
+
+    def suspect(self) -> None:
+        """A sync of the mailbox file failed: whoever looks next writes a new one, from what is in
+        memory. Raises OSError."""
+        self._editions.hint(self._editions.read()._replace(suspect=True))
+
+    def _look(self, promises: Iterable[Promise] | None = None) -> None:
         try:
-            self._reopen()
+            self._reopen(promises)
+            if self._editions.read().suspect:
+                self._renew()
+                self._reopen(None)
         except BaseException:
             self._close_files()  # or what was seen by half would count as looked at
             raise
@@ -130,14 +157,14 @@ class MailboxFile:
         """All messages, after `refresh`."""
         if self._unsaved is not None:
             return self._unsaved
-        return read_index(self._index, self._inode).entries
+        return read_index(self._index, self.inode).entries
 
     def checked_entries(self) -> list[Entry]:
         """All messages, each looked at: another program may have rewritten the file in place, and
         left it as long as it was."""
         entries = self.entries()
         if not all(is_record(self._mailbox, entry) for entry in entries):
-            entries = self._scan([])
+            entries = scan(self._mailbox, self._end, [])
             self._save(entries)
         return entries
 
@@ -147,8 +174,12 @@ class MailboxFile:
             listing = os.stat(INDEX, dir_fd=self.folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
+        said = self._editions.read()
         if listing.st_ino != self._index_inode or found.st_size < self._end:
             return False
+        if said.inode != self.inode or not said.is_done:
+            return False
+        self.edition = said.number
         if (found.st_size, listing.st_size) == (self._end, self._index_end):
             return True
         if self._unsaved is not None or not is_settled(self._index, found, listing.st_size):
@@ -167,32 +198,143 @@ class MailboxFile:
         self._mailbox = self._index = _NONE
         self._unsaved = None
 
-    def _reopen(self) -> None:
+    def _reopen(self, promises: Iterable[Promise] | None) -> None:
         self._close_files()
         durable.remove(f"{MAILBOX}.new", self.folder)
         self._mailbox, found = open_mailbox(self.folder, self.user, os.O_RDWR)
         self._index = durable.open_file(INDEX, self.folder, os.O_RDWR | os.O_CREAT)
-        self._inode = found.st_ino
+        self.inode = found.st_ino
         self._end = found.st_size
+        self._finish_cut()
         found = os.fstat(self._index)
         self._index_inode, self._index_end = found.st_ino, found.st_size
-        indexed = read_index(self._index, self._inode)
+        indexed = read_index(self._index, self.inode)
         if not indexed.entries:  # a new file, whose name may not be on stable storage yet
             durable.sync_directory(self.folder)
             durable.sync_directory(self._data_folder)
+        in_place = True
+        if promises is not None:
+            in_place = self._redo(promises)
+        elif self._is_unfinished(indexed):
+            with intake.promised(self._data_folder, self.user) as known:
+                in_place = self._redo(known)
+        self._begin_edition()
+        if not in_place:
+            self._end_edition()
+            indexed = Index([], 0)
         self._reconcile(indexed)
+
+    def _is_unfinished(self, indexed: Index) -> bool:
+        """An append was cut; or nobody can tell, for the index is lost."""
+        if indexed.entries:
+            return indexed.entries[-1].end > indexed.settled
+        return self._end > indexed.settled
+
+    def _redo(self, promises: Iterable[Promise]) -> bool:
+        """Write again what the journals promise of this edition. False: another program put
+        something else there, and the records were looked for one by one."""
+        misplaced: list[Promise] = []
+        mine = self.in_force(promises, self.inode)
+        last = max((one.put.offset + one.put.length for one in mine), default=0)
+        for one in mine:
+            put = one.put
+            if put.body == journal.APART:
+                if self._end <= last and self._is_torn(put):
+                    self._cut(put.offset)  # what was promised with it was not acknowledged either
+                    break
+            elif (
+                not misplaced
+                and put.offset <= self._end
+                and fits(self._mailbox, put.offset, one.record())
+            ):
+                stop = durable.write_at(self._mailbox, one.record(), put.offset)
+                self._end = max(self._end, stop)
+            else:
+                misplaced.append(one)
+        if misplaced:
+            self._find_or_append(misplaced)
+        return not misplaced
+
+    def in_force(self, promises: Iterable[Promise], inode: int) -> list[Promise]:
+        """Those of the present edition of the mailbox file with this inode, by their places."""
+        mine = [one for one in promises if one.put.inode == inode]
+        number = self._editions.read().of(inode)
+        if number is None:
+            number = max((one.put.edition for one in mine), default=0)
+        mine = [one for one in mine if one.put.edition == number]
+        return sorted(mine, key=lambda one: one.put.offset)
+
+    def _find_or_append(self, promises: Iterable[Promise]) -> None:
+        """Another program moved or removed what was before them, perhaps themselves."""
+        if self._end:
+            self._end_with_empty_line()
+        known = {entry.digest for entry in scan(self._mailbox, self._end, [])}
+        for one in promises:
+            if one.put.digest not in known:
+                self._end = durable.write_at(self._mailbox, one.record(), self._end)
+
+    def _is_torn(self, put: Put) -> bool:
+        """It is in the mailbox alone, and not all of it."""
+        entry = Entry(put.offset, put.length, 0, put.digest, 1, index.beginning(put.beginning))
+        return not is_whole(self._mailbox, self._end, entry) and was_cut(self._mailbox, entry)
+
+    def _renew(self) -> None:
+        if entries := self.entries():
+            self._rewrite(entries, entries)
+        else:
+            self.next_edition(self.inode)
+
+    def _finish_cut(self) -> None:
+        """A truncation that was cut by a power failure may have left anything behind its end."""
+        said = self._editions.read()
+        if said.inode == self.inode and said.cut >= 0:
+            self._end = min(self._end, said.cut)
+            os.ftruncate(self._mailbox, self._end)
+            self.sync()
+            self._editions.say(said._replace(cut=-1))
+
+    def _begin_edition(self) -> None:
+        said = self._editions.read()
+        if not said.number:
+            said = Edition(1, self.inode)
+            self._editions.hint(said)
+        elif said.suspect:  # what comes now is a new file
+            pass
+        elif said.inode != self.inode:  # another program replaced the file, or a rename was cut
+            self.edition = said.number
+            self._end_edition()
+            return
+        elif said.renaming:
+            durable.sync_directory(self.folder)
+            said = said._replace(renaming=False)
+            self._editions.hint(said)
+        self.edition = said.number
+
+    def _end_edition(self, cut: int = -1) -> None:
+        """The journals have nothing to say of this file any more: it is on stable storage. `cut`:
+        where it is about to end."""
+        self.sync()
+        self.next_edition(self.inode, cut)
+
+    def next_edition(self, inode: int, cut: int = -1) -> None:
+        """The mailbox file with this inode is on stable storage, and all that the journals promised
+        of it is done. Raises OSError."""
+        self.edition = max(self.edition, self._editions.read().number) + 1
+        self._editions.say(Edition(self.edition, inode, cut=cut))
 
     def _reconcile(self, indexed: Index) -> None:
         """Bring index and mailbox together again."""
         known = [entry for entry in indexed.entries if entry.end <= min(indexed.settled, self._end)]
-        if known and not self._is_whole(known[-1]):
-            known = []  # another program rewrote the file in place
+        if known and not is_whole(self._mailbox, self._end, known[-1]):
+            known = []
+        if len(known) < len([one for one in indexed.entries if one.end <= indexed.settled]):
+            self._end_edition()  # another program rewrote the file in place
         elif indexed.settled <= self._end:
             self._finish_append(known, indexed.entries[len(known) :])
         entries = known
         if self._end > end_of(known):
             self._end_with_empty_line()
-            entries = self._scan(known)
+            entries = scan(self._mailbox, self._end, known)
         size = index.HEADER_SIZE + len(entries) * index.ENTRY_SIZE
         if indexed != (entries, self._end) or self._index_end != size:
             self._save(entries)
@@ -200,84 +342,68 @@ class MailboxFile:
     def _finish_append(self, known: list[Entry], announced: list[Entry]) -> None:
         """Add the announced records that are whole to the known ones, and set aside the rest."""
         for entry in announced:
-            if self._is_whole(entry):
+            if is_whole(self._mailbox, self._end, entry):
                 known.append(entry)
-            elif self._end <= announced[-1].end and self._was_cut(entry):
+            elif self._end <= announced[-1].end and was_cut(self._mailbox, entry):
                 self._cut(entry.offset)
                 return
             else:  # another program wrote there
                 return
-
-    def _is_whole(self, entry: Entry) -> bool:
-        if entry.end > self._end:  # or a digest of nothing would do
-            return False
-        return mbox.digest(read_chunks(self._mailbox, entry.offset, entry.end)) == entry.digest
-
-    def _was_cut(self, announced: Entry) -> bool:
-        """A piece of the announced record is there, or nothing, or (after a power cut) zeros."""
-        found = os.pread(self._mailbox, index.BEGINNING_OCTETS, announced.offset)
-        if len(found) < index.BEGINNING_OCTETS and found.startswith(mbox.RECORD_START):
-            return True
-        if not found.strip(b"\0") or mbox.RECORD_START.startswith(found):
-            return True
-        return index.beginning(found) == announced.beginning
 
     def _cut(self, end: int) -> None:
         """Set aside what is behind `end`, and let the mailbox end there."""
         if self._end > end:
             self._set_aside(self.user, read_chunks(self._mailbox, end, self._end))
             os.ftruncate(self._mailbox, end)
-            durable.sync_data(self._mailbox)
             self._end = end
+        self._end_edition()
 
     def _end_with_empty_line(self) -> None:
-        """Let a record that another program left unfinished end as a record does."""
+        """Let a record that another program left unfinished end as a record does, durably: what
+        comes behind it is promised for a place."""
         last = os.pread(self._mailbox, 2, max(0, self._end - 2))
-        missing = 2 - (len(last) - len(last.rstrip(b"\n")))
-        self._end = durable.write_at(self._mailbox, b"\n" * missing, self._end)
-
-    def _scan(self, known: list[Entry]) -> list[Entry]:
-        """Entries for all records, reading those behind the ones that are known. What is no record
-        there belongs to the last one, as any program that reads the file sees it."""
-        kept, starts = known, []
-        for kept in (known, known[:-1], []):
-            start = end_of(kept)
-            chunks = read_chunks(self._mailbox, start, self._end)
-            starts = [start + offset for offset in mbox.record_starts(chunks)]
-            if starts[:1] == [start]:
-                break
-        bounds = itertools.pairwise([*starts, self._end])
-        return index.join(kept, [self._describe(start, end) for start, end in bounds])
-
-    def _describe(self, start: int, end: int) -> Entry:
-        octets = sum(map(len, read_content(self._mailbox, start, end)))
-        record = mbox.digest(read_chunks(self._mailbox, start, end))
-        first = os.pread(self._mailbox, min(index.BEGINNING_OCTETS, end - start), start)
-        return Entry(start, end - start, octets, record, 1, index.beginning(first))
+        text_end = self._end - (len(last) - len(last.rstrip(b"\n")))
+        # written even if it is there: an earlier sync of it may have failed
+        self._end = durable.write_at(self._mailbox, b"\n\n", text_end)
+        self.sync()
 
     # -- appending ---------------------------------------------------------------------------------
 
-    def append(self, records: Iterable[Record]) -> None:
-        """Write records behind the last one; `commit` or `roll_back` follows. Raises OSError.
+    def announce(self, records: Iterable[Record]) -> list[Entry]:
+        """Say in the index that these will come behind the last one; then they are promised in a
+        journal, and `write`, `commit` follow, or `roll_back`. Raises OSError.
 
-        The index goes first: if the process dies in between, it tells which records are whole.
+        If the process dies in between, the index tells that there is something to finish.
         """
         if self._unsaved is not None:
             raise OSError(errno.ENOSPC, "the index could not be written")
-        records = list(records)
         end, entries = self._end, []
         for record in records:
             entries.append(announce(record, end))
             end += record.length
         durable.write_at(self._index, index.pack(entries), self._index_end)
         self._pending = (end, self._index_end + len(entries) * index.ENTRY_SIZE)
+        return entries
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Write what was announced; raises OSError."""
         offset = self._end
         for octets in gathered(records):
             offset = durable.write_at(self._mailbox, octets, offset)
 
+    @property
+    def fd(self) -> int:
+        """Of the mailbox file."""
+        return self._mailbox
+
     def sync(self) -> None:
-        """What was appended is on stable storage after this, or OSError."""
-        durable.sync_data(self._mailbox)
+        """What was written is on stable storage after this, or OSError."""
+        try:
+            durable.sync_data(self._mailbox)
+        except OSError:
+            with suppress(OSError):
+                self.suspect()
+            raise
 
     def commit(self) -> None:
         """The appended records stay."""
@@ -286,10 +412,16 @@ class MailboxFile:
             durable.write_at(self._index, index.pack_settled(self._end), index.SETTLED_OFFSET)
 
     def roll_back(self) -> None:
-        """The appended records go. The next `refresh` looks at everything afresh."""
+        """The announced records go, from the file and, by the edition, from the journals. The next
+        `refresh` looks at everything afresh. Raises OSError: then they may still come."""
         try:
             os.ftruncate(self._mailbox, self._end)
-            os.ftruncate(self._index, self._index_end)
+            if self._editions.read().suspect:
+                os.ftruncate(self._index, self._index_end)
+                self._renew()
+            else:
+                self._end_edition()
+                os.ftruncate(self._index, self._index_end)
         finally:
             self._close_files()
 
@@ -303,14 +435,17 @@ class MailboxFile:
         entries = self.entries()
         if kept == entries[: len(kept)]:
             self._truncate(entries, kept)
-            return
+        else:
+            self._rewrite(entries, kept)
+
+    def _rewrite(self, entries: list[Entry], kept: list[Entry]) -> None:
         name = f"{MAILBOX}.new"
         new = durable.open_file(name, self.folder, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             os.fchmod(new, stat.S_IMODE(os.fstat(self._mailbox).st_mode))
-            moved = self._copy(entries[0].offset, kept, new)
-            durable.replace(name, MAILBOX, self.folder, new)
-            self._replace_index(os.fstat(new).st_ino, moved)
+            moved = copy_records(self._mailbox, entries[0].offset, kept, new)
+            self.replace(new)
+            replace_index(self.folder, os.fstat(new).st_ino, moved)
         except BaseException:
             durable.remove(name, self.folder)
             raise
@@ -318,41 +453,25 @@ class MailboxFile:
             os.close(new)
             self._close_files()
 
+    def replace(self, new: int) -> None:
+        """Let the finished `mymailbox.new` be the mailbox, durably and in one step; raises OSError.
+        It has all that is to stay: the journals have nothing to say of it."""
+        said = Edition(self._editions.read().number + 1, os.fstat(new).st_ino, renaming=True)
+        self._editions.say(said)
+        durable.replace(f"{MAILBOX}.new", MAILBOX, self.folder, new)
+        self._editions.hint(said._replace(renaming=False))
+
     def _truncate(self, entries: list[Entry], kept: list[Entry]) -> None:
         if len(kept) == len(entries):
             return
-        self._end = entries[len(kept)].offset
-        os.ftruncate(self._mailbox, self._end)
-        durable.sync_data(self._mailbox)
+        end = entries[len(kept)].offset
+        self._end_edition(cut=end)  # first, or what goes could be written again
+        self._finish_cut()
         self._save(kept)
-
-    def _copy(self, lead: int, kept: list[Entry], new: int) -> list[Entry]:
-        """Copy what is before the first record, which is nobody's message, and the kept ones."""
-        moved, end = [], lead
-        for entry in kept:
-            moved.append(entry._replace(offset=end))
-            end += entry.length
-        end = copy_range(self._mailbox, 0, lead, new, 0)
-        for start, stop in joined(kept):
-            end = copy_range(self._mailbox, start, stop, new, end)
-        return moved
-
-    def _replace_index(self, inode: int, entries: list[Entry]) -> None:
-        name = f"{INDEX}.new"
-        octets = index.pack_header(inode, end_of(entries)) + index.pack(entries)
-        with suppress(OSError):  # the index can always be made again
-            fd = durable.open_file(name, self.folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            try:
-                durable.write_at(fd, octets, 0)
-                os.rename(name, INDEX, src_dir_fd=self.folder, dst_dir_fd=self.folder)
-            except OSError:
-                durable.remove(name, self.folder)
-            finally:
-                os.close(fd)
 
     def _save(self, entries: list[Entry]) -> None:
         """Write the index afresh. Reading and deleting go on without it (the disk may be full)."""
-        octets = index.pack_header(self._inode, self._end) + index.pack(entries)
+        octets = index.pack_header(self.inode, self._end) + index.pack(entries)
         try:
             os.ftruncate(self._index, 0)
             self._index_end = durable.write_at(self._index, octets, 0)

@@ -11,11 +11,12 @@ from typing import overload
 from mailserver import durable
 from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable, MaildropInUse
+from mailserver.store.edition import EditionFile
 from mailserver.store.index import Entry
 from mailserver.store.locks import FileLock
-from mailserver.store.mailbox_file import INDEX, SESSION_LOCK, MailboxFile, SetAside
+from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile, SetAside
 from mailserver.store.mailbox_lock import Foreign
-from mailserver.store.pieces import is_record, open_mailbox, read_content, read_index
+from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_index
 
 WRITE_LOCK_SECONDS = 10.0
 """How long a login or a QUIT waits for others to finish writing."""
@@ -104,6 +105,7 @@ class FileMaildrop:
                 entries, settled = read_index(listing, found.st_ino)
                 fits = found.st_size == settled == (entries[-1].end if entries else 0)
                 fits = fits and (not entries or is_record(fd, entries[-1]))
+                fits = fits and self._is_as_it_was_left(found.st_ino)
             except BaseException:
                 os.close(fd)
                 raise
@@ -115,6 +117,15 @@ class FileMaildrop:
             return _Opened(fd, entries)
         os.close(fd)
         return None
+
+    def _is_as_it_was_left(self, inode: int) -> bool:
+        """No rewrite or truncation was cut."""
+        editions = EditionFile(self._folder, os.O_RDONLY)
+        try:
+            said = editions.read()
+        finally:
+            editions.close()
+        return said.inode == inode and said.is_done
 
     def _open_repaired(self) -> _Opened:
         file = self._locked_file()

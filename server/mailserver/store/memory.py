@@ -125,6 +125,9 @@ class MemoryStore:
         mailbox = self.mailboxes.get(user, ())
         return Usage(sum(len(message.content) for message in mailbox), len(mailbox))
 
+    def settle(self) -> None:
+        """There is nothing to put in order."""
+
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
         with self.lock:
             return [self._append(deposit) for deposit in batch]

@@ -15,8 +15,10 @@ from mailserver.store.base import MailboxUnusable
 from mailserver.store.index import Entry, Index
 
 MAILBOX = "mymailbox"
+INDEX = ".index"
 
 _CHUNK = 1024 * 1024
+_SECTOR = 512  # or more: what reaches the disk together
 # a link; a folder; a socket; another user's: none of these passes by itself
 _NO_FILE_OF_OURS = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
 
@@ -75,6 +77,22 @@ def is_record(fd: int, entry: Entry) -> bool:
     if index.beginning(first) == entry.beginning:
         return True
     return mbox.digest(read_chunks(fd, entry.offset, entry.end)) == entry.digest
+
+
+def fits(fd: int, offset: int, record: bytes) -> bool:
+    """What lies where a record belongs is that record, as far as it reached the disk: it, a piece
+    of it, zeros, nothing, sector by sector."""
+    found = b"".join(read_chunks(fd, offset, offset + len(record)))
+    if found == record[: len(found)]:
+        return True
+    start = 0
+    while start < len(found):
+        end = start + _SECTOR - (offset + start) % _SECTOR
+        piece = found[start:end].rstrip(b"\0")
+        if not record.startswith(piece, start):
+            return False
+        start = end
+    return True
 
 
 def read_chunks(fd: int, start: int, end: int) -> Iterator[bytes]:

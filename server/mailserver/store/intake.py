@@ -1,0 +1,284 @@
+"""The intake journal of one process: a batch of messages, whatever mailboxes it is for, is on
+stable storage after one sync. The mailbox files follow when they can.
+
+There are two files (`journal`), used in turn. When one is full the other goes on, and all mailbox
+files that were written meanwhile are synced in the background; only then is it used anew. What it
+holds is written again (`recovery`) by whoever starts after a crash.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from mailserver import durable
+from mailserver.store import journal
+from mailserver.store.journal import Put
+
+FOLDER = "journal"
+_RECOVERY_LOCK = "lock"
+
+JOURNAL_OCTETS = 16 * 1024 * 1024
+"""Of each of the two files."""
+DIRTY_LIMIT = 1000
+"""Mailbox files that wait for a sync; each is a descriptor."""
+
+
+class _File:
+    """One of the two."""
+
+    def __init__(self, name: str, folder: int) -> None:
+        self.fd = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
+        self.dirty: dict[int, int] = {}  # descriptors of mailbox files, by inode
+        self.syncs: list[Future[None]] = []  # of these, under way
+        self.restart()
+
+    def restart(self) -> None:
+        """From its beginning; what it holds is not needed any more."""
+        self.epoch = secrets.randbits(64)
+        self.end = 0
+        self.batches = 0
+
+    def append(self, octets: bytes) -> None:
+        """One batch more; on stable storage after this, or OSError."""
+        durable.write_at(self.fd, octets, self.end)
+        durable.sync_data(self.fd)
+        self.end += len(octets)
+        self.batches += 1
+
+    def close(self) -> None:
+        for fd in (*self.dirty.values(), self.fd):
+            os.close(fd)
+
+
+class Intake:
+    """For one thread at a time."""
+
+    def __init__(
+        self,
+        folder: int,
+        redo: Callable[[int], None],
+        octets: int = JOURNAL_OCTETS,
+        dirty: int = DIRTY_LIMIT,
+        background: Executor | None = None,
+    ) -> None:
+        """Takes the first journal that is nobody's, in `folder`; whoever calls has recovered it.
+        `redo` writes again, durably, all that a journal file has, given its descriptor.
+        `background` syncs mailbox files; None: that is waited for. Raises OSError."""
+        with ExitStack() as opened:
+            number, self._active = _take(folder)
+            opened.callback(self._active.close)
+            self._other = _File(f"{number}b", folder)
+            opened.callback(self._other.close)
+            durable.sync_directory(folder)
+            opened.pop_all()
+        self._redo = redo
+        self.limit = octets - 2 * journal.BLOCK
+        """Octets of the biggest batch."""
+        self._dirty = dirty
+        self._background = background
+        self._spoilt = False
+
+    def make_room(self, octets: int) -> None:
+        """For a batch of this size at most. Raises OSError when mailbox files cannot be synced:
+        then nothing may be promised any more."""
+        if self._spoilt:
+            self.settle()
+            self._spoilt = False
+        file = self._active
+        if file.end + octets <= self.limit and len(file.dirty) < self._dirty:
+            return
+        self._settle(self._other)
+        self._other.restart()
+        self._begin_to_settle(file)
+        self._active, self._other = self._other, file
+
+    def will_write(self, inode: int, mailbox: int) -> None:
+        """A mailbox file, by its descriptor, will be written behind the next batch; raises
+        OSError."""
+        dirty = self._active.dirty
+        if inode not in dirty:
+            dirty[inode] = os.dup(mailbox)
+
+    def append(self, puts: Sequence[Put], bodies: Sequence[Sequence[bytes]]) -> None:
+        """They are on stable storage after this, or OSError: then it is not known."""
+        file = self._active
+        try:
+            file.append(journal.pack(file.epoch, file.batches, puts, bodies))
+        except OSError:
+            self.begin_anew()
+            raise
+
+    def begin_anew(self) -> None:
+        """Settle before the next batch: this file failed, or room is short, and the mailbox files
+        that wait for a sync may be replaced ones, whose room is free once they are closed."""
+        self._spoilt = True
+
+    def settle(self) -> None:
+        """All mailbox files are on stable storage, and the journal is empty and takes no space.
+        Raises OSError."""
+        for file in (self._other, self._active):
+            self._begin_to_settle(file)
+            self._settle(file)
+            if not is_empty(file.fd):
+                empty(file.fd)
+            file.restart()
+
+    def close(self) -> None:
+        """Close all descriptors; the journal is anybody's then."""
+        for file in (self._active, self._other):
+            for sync in file.syncs:
+                sync.exception()
+            file.close()
+
+    def _begin_to_settle(self, file: _File) -> None:
+        submit = self._background.submit if self._background else _at_once
+        file.syncs += [submit(durable.sync_data, fd) for fd in file.dirty.values()]
+
+    def _settle(self, file: _File) -> None:
+        failed = [sync for sync in file.syncs if sync.exception() is not None]
+        if failed:
+            # A failed sync has lost data, and a second one says nothing: write it all again.
+            self._redo(file.fd)
+        file.syncs.clear()
+        for fd in file.dirty.values():
+            os.close(fd)
+        file.dirty.clear()
+
+
+def _take(folder: int) -> tuple[int, _File]:
+    for number in itertools.count():
+        file = _File(f"{number}a", folder)
+        if _lock(file.fd):
+            return number, file
+        file.close()
+    raise AssertionError
+
+
+def _at_once(call: Callable[[int], None], fd: int) -> Future[None]:
+    done: Future[None] = Future()
+    try:
+        call(fd)
+        done.set_result(None)
+    except OSError as error:
+        done.set_exception(error)
+    return done
+
+
+def empty(fd: int) -> None:
+    """Let a journal file promise nothing, durably; raises OSError."""
+    os.ftruncate(fd, 0)
+    durable.sync_data(fd)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def folder_of(data_folder: int) -> Iterator[int]:
+    """The folder with the journals of all processes."""
+    own = durable.open_folder(durable.OWN_FOLDER, data_folder, create=True)
+    try:
+        folder = durable.open_folder(FOLDER, own, create=True)
+    finally:
+        os.close(own)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def alone(folder: int) -> Iterator[None]:
+    """No other process recovers or takes a journal meanwhile."""
+    lock = durable.open_file(_RECOVERY_LOCK, folder, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def orphans(folder: int) -> Iterator[list[int]]:
+    """Descriptors of the journal files whose process is gone, and nobody takes them meanwhile."""
+    files: list[int] = []
+    try:
+        for first in sorted(name for name in os.listdir(folder) if name.endswith("a")):
+            fd = durable.open_file(first, folder, os.O_RDWR)
+            files.append(fd)
+            if not _lock(fd):
+                os.close(files.pop())
+                continue
+            try:
+                files.append(durable.open_file(f"{first[:-1]}b", folder, os.O_RDWR))
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+        yield files
+    finally:
+        for fd in files:
+            os.close(fd)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+class Promise(NamedTuple):
+    """A put, and the journal file that has it."""
+
+    put: Put
+    journal: int
+    body: tuple[int, int]
+
+    def record(self) -> bytes:
+        """Its octets; raises OSError."""
+        at, length = self.body
+        return b"%b%b\n" % (self.put.beginning, os.pread(self.journal, length, at))
+
+
+def promises(journals: Iterable[int]) -> dict[str, list[Promise]]:
+    """All that these journal files promise, by user. Raises OSError."""
+    found: dict[str, list[Promise]] = {}
+    for fd in journals:
+        for batch in journal.batches(_read(fd)):
+            for put, body in batch.puts:
+                found.setdefault(put.user, []).append(Promise(put, fd, body))
+    return found
+
+
+@contextmanager
+def promised(data_folder: int, user: str) -> Iterator[list[Promise]]:
+    """What the journals whose process is gone promise this user. A living process has written what
+    it promised, unless it has the user's mailbox locked. Raises OSError."""
+    with folder_of(data_folder) as folder, orphans(folder) as files:
+        for fd in files:
+            durable.sync_data(fd)  # who wrote it may have been killed before
+        yield promises(files).get(user, [])
+
+
+def is_empty(fd: int) -> bool:
+    """The journal file promises nothing; raises OSError."""
+    return os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
+
+
+def _read(fd: int) -> bytes:
+    if is_empty(fd):
+        return b""
+    chunks, offset = [], 0
+    while chunk := os.pread(fd, 1 << 24, offset):
+        offset += len(chunk)
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,40 @@
+"""A mailbox file and its index written anew, beside the old ones. No state, no locks."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from mailserver import durable
+from mailserver.store import index
+from mailserver.store.index import Entry
+from mailserver.store.pieces import INDEX, copy_range, end_of, joined
+
+
+def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[Entry]:
+    """Copy what is before the first record, which is nobody's message, and the kept ones; returns
+    where they are then. Raises OSError."""
+    moved, end = [], lead
+    for entry in kept:
+        moved.append(entry._replace(offset=end))
+        end += entry.length
+    end = copy_range(mailbox, 0, lead, new, 0)
+    for start, stop in joined(kept):
+        end = copy_range(mailbox, start, stop, new, end)
+    return moved
+
+
+def replace_index(folder: int, inode: int, entries: list[Entry]) -> None:
+    """Make the index of the mailbox file with this inode, if that can be done: it can always be
+    made again."""
+    name = f"{INDEX}.new"
+    octets = index.pack_header(inode, end_of(entries)) + index.pack(entries)
+    with suppress(OSError):
+        fd = durable.open_file(name, folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            durable.write_at(fd, octets, 0)
+            os.rename(name, INDEX, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            durable.remove(name, folder)
+        finally:
+            os.close(fd)

@@ -1,0 +1,47 @@
+"""What lies in a mailbox file: its records, found by reading it. No state, no locks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from mailserver.store import index, mbox
+from mailserver.store.index import Entry
+from mailserver.store.pieces import end_of, read_chunks, read_content
+
+
+def is_whole(mailbox: int, end: int, entry: Entry) -> bool:
+    """All of the record is there, in a file that ends at `end`."""
+    if entry.end > end:  # or a digest of nothing would do
+        return False
+    return mbox.digest(read_chunks(mailbox, entry.offset, entry.end)) == entry.digest
+
+
+def was_cut(mailbox: int, announced: Entry) -> bool:
+    """A piece of the announced record is there, or nothing, or (after a power cut) zeros."""
+    found = os.pread(mailbox, index.BEGINNING_OCTETS, announced.offset)
+    if len(found) < index.BEGINNING_OCTETS and found.startswith(mbox.RECORD_START):
+        return True
+    if not found.strip(b"\0") or mbox.RECORD_START.startswith(found):
+        return True
+    return index.beginning(found) == announced.beginning
+
+
+def scan(mailbox: int, end: int, known: list[Entry]) -> list[Entry]:
+    """Entries for all records, reading those behind the ones that are known. What is no record
+    there belongs to the last one, as any program that reads the file sees it."""
+    kept, starts = known, []
+    for kept in (known, known[:-1], []):
+        start = end_of(kept)
+        starts = [start + offset for offset in mbox.record_starts(read_chunks(mailbox, start, end))]
+        if starts[:1] == [start]:
+            break
+    bounds = itertools.pairwise([*starts, end])
+    return index.join(kept, [_describe(mailbox, start, stop) for start, stop in bounds])
+
+
+def _describe(mailbox: int, start: int, end: int) -> Entry:
+    octets = sum(map(len, read_content(mailbox, start, end)))
+    record = mbox.digest(read_chunks(mailbox, start, end))
+    first = os.pread(mailbox, min(index.BEGINNING_OCTETS, end - start), start)
+    return Entry(start, end - start, octets, record, 1, index.beginning(first))

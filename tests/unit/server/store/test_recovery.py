@@ -1,0 +1,264 @@
+"""What the journals promise is in the mailboxes after a start, once and whole, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.post import contents, delete, deliver, read, try_deliver
+from tests.faults.child import run_in_child
+
+from mailserver import durable
+from mailserver.store import intake, journal
+from mailserver.store.check import check
+from mailserver.store.files import FileStore
+from mailserver.store.mailbox_file import MailboxFile
+
+BIG = b"Subject: big\r\n\r\n" + b"x" * 300_000 + b"\r\n"
+
+
+def opened(data: Path, journal_octets: int = 1 << 20) -> FileStore:
+    return FileStore(data, lambda: 0.0, reserve_octets=0, journal_octets=journal_octets)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FileStore]:
+    store = opened(tmp_path)
+    yield store
+    store.close()
+
+
+Crash = Callable[[], FileStore]
+
+
+@pytest.fixture
+def crash(store: FileStore) -> Crash:
+    """The server is gone without a word, and another one starts."""
+
+    def start(data: Path) -> FileStore:
+        assert store._intake is not None
+        store._intake.close()
+        store._intake = None
+        return opened(data)
+
+    return lambda: start(Path(os.readlink(f"/proc/self/fd/{store._folder}")))
+
+
+def mailbox(data: Path) -> Path:
+    return data / "bob" / "mymailbox"
+
+
+def zero(path: Path, start: int, end: int) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[start:end] = bytes(end - start)
+    path.write_bytes(octets)
+
+
+def test_nothing_reached_the_disk(store: FileStore, crash: Crash, tmp_path: Path) -> None:
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    os.truncate(mailbox(tmp_path), 0)
+    again = crash()
+    assert contents(again, "bob") == sent
+    assert journals(tmp_path) == 0
+    again.close()
+
+
+@pytest.mark.parametrize("lost", ["the index too", "not the index"])
+def test_any_page_did_not_reach_the_disk(
+    store: FileStore, crash: Crash, tmp_path: Path, lost: str
+) -> None:
+    lines = b"".join(b"line %d of this message\r\n" % n for n in range(300))
+    sent = [deliver(store, "bob", b"Subject: %d\r\n\r\n%s" % (n, lines)) for n in range(4)]
+    ids = [mail.unique_id for mail in read(store, "bob")]
+    whole = mailbox(tmp_path).read_bytes()
+    for start in range(0, len(whole), 4096):
+        zero(mailbox(tmp_path), start, min(start + 4096, len(whole)))
+    if lost == "the index too":
+        (tmp_path / "bob" / ".index").unlink()
+    again = crash()
+    assert contents(again, "bob") == sent
+    assert [mail.unique_id for mail in read(again, "bob")] == ids
+    assert mailbox(tmp_path).read_bytes() == whole
+    again.close()
+
+
+def test_what_was_deleted_does_not_come_back(
+    store: FileStore, crash: Crash, tmp_path: Path
+) -> None:
+    sent = [deliver(store, "bob", b"Subject: %d\r\n\r\nx\r\n" % n) for n in range(5)]
+    delete(store, "bob", 4, 5)  # a truncation
+    late = deliver(store, "bob", b"Subject: late\r\n\r\nx\r\n")
+    delete(store, "bob", 1)  # a rewrite
+    later = deliver(store, "bob", b"Subject: later\r\n\r\nx\r\n")
+    again = crash()
+    assert contents(again, "bob") == [*sent[1:3], late, later]
+    again.close()
+
+
+def test_a_rewrite_without_its_rename(store: FileStore, crash: Crash, tmp_path: Path) -> None:
+    """The power failed when the new file was announced, and before it had the name."""
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "replace", _fail)
+        with pytest.raises(OSError, match="no"):
+            delete(store, "bob", 1)
+    os.truncate(mailbox(tmp_path), 3)
+    again = crash()
+    assert contents(again, "bob") == sent
+    again.close()
+
+
+def _fail(*args: object) -> None:
+    raise OSError(errno.EIO, "no")
+
+
+def test_what_another_program_removed_is_looked_for(
+    store: FileStore, crash: Crash, tmp_path: Path
+) -> None:
+    """It moved the others, too: none of them is there twice."""
+    sent = [deliver(store, "bob", b"Subject: %d\r\n\r\nx\r\n" % n) for n in range(3)]
+    octets = mailbox(tmp_path).read_bytes()
+    second = octets.index(b"\n\nFrom ") + 2
+    mailbox(tmp_path).write_bytes(octets[second:])
+    again = crash()
+    assert sorted(contents(again, "bob")) == sorted(sent)
+    again.close()
+
+
+def test_a_refused_message_does_not_come(store: FileStore, crash: Crash, tmp_path: Path) -> None:
+    sent = deliver(store, "bob")
+    real = MailboxFile.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MailboxFile, "write", lambda self, records: real(self, records) or _fail())
+        assert not try_deliver(store, ["bob"])[0]
+    again = crash()
+    assert contents(again, "bob") == [sent]
+    again.close()
+
+
+def test_a_big_one_that_was_cut(tmp_path: Path) -> None:
+    """It is in the mailbox alone: what is there of it goes to lost+found."""
+    first = opened(tmp_path)
+    sent = deliver(first, "bob")
+    first.close()
+
+    def act() -> None:
+        dying = opened(tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MailboxFile, "sync", lambda self: os.kill(os.getpid(), signal.SIGKILL))
+            deliver(dying, "bob", BIG)
+
+    run_in_child(act)
+    os.truncate(mailbox(tmp_path), mailbox(tmp_path).stat().st_size - 100_000)
+    (tmp_path / "bob" / ".index").unlink()
+    again = opened(tmp_path)
+    assert contents(again, "bob") == [sent]
+    assert len(list((tmp_path / ".mailserver" / "lost+found").iterdir())) == 1
+    late = deliver(again, "bob", BIG)
+    assert contents(again, "bob") == [sent, late]
+    again.close()
+
+
+def test_a_user_who_is_gone(store: FileStore, crash: Crash, tmp_path: Path) -> None:
+    deliver(store, "alice")
+    sent = deliver(store, "bob")
+    shutil.rmtree(tmp_path / "alice")
+    again = crash()
+    assert contents(again, "bob") == [sent]
+    assert not (tmp_path / "alice").exists()
+    again.close()
+
+
+def test_a_living_servers_journal_is_its_own(store: FileStore, tmp_path: Path) -> None:
+    sent = deliver(store, "bob")
+    other = opened(tmp_path)
+    assert journals(tmp_path) == 1
+    late = deliver(other, "bob")
+    assert journals(tmp_path) == 2
+    assert contents(store, "bob") == [sent, late]
+    other.close()
+    assert journals(tmp_path) == 1
+
+
+def test_a_full_journal(tmp_path: Path) -> None:
+    """Again and again; the mailboxes are synced before what promised them goes."""
+    store = opened(tmp_path, 64 * 1024)
+    users = ["alice", "bob", "carol"]
+    sent: dict[str, list[bytes]] = {user: [] for user in users}
+    for n in range(60):
+        verdict, copies = try_deliver(store, users, b"Subject: %d\r\n\r\n%s\r\n" % (n, b"x" * 990))
+        assert verdict
+        for user in users:
+            sent[user].append(copies[user])
+    assert all(path.stat().st_size <= 64 * 1024 for path in files(tmp_path))
+    for user in users:
+        assert contents(store, user) == sent[user]
+    store.close()
+
+
+def test_a_sync_in_the_background_that_failed(tmp_path: Path) -> None:
+    """What it lost is written again before the journal lets go of it."""
+    store = opened(tmp_path, 64 * 1024)
+    sent = [deliver(store, "bob")]
+    real, lost = durable.sync_data, []
+
+    def sync(fd: int) -> None:
+        if not lost and os.readlink(f"/proc/self/fd/{fd}") == str(mailbox(tmp_path)):
+            lost.append(fd)
+            os.truncate(mailbox(tmp_path), 0)
+            _fail()
+        real(fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "sync_data", sync)
+        store.settle()
+    assert lost
+    assert contents(store, "bob") == sent
+    store.close()
+
+
+def test_check_knows_the_journals(store: FileStore, crash: Crash, tmp_path: Path) -> None:
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    kept = mailbox(tmp_path).read_bytes()
+    assert store._intake is not None
+    store._intake.close()
+    store._intake = None
+    assert [report.clean for report in check(str(tmp_path), 0.0)] == [True]
+    second = kept.index(b"\n\nFrom ") + 2
+    os.truncate(mailbox(tmp_path), second)
+    (report,) = check(str(tmp_path), 0.0)
+    assert "in the journal of a server" in str(report.problems[0])
+    assert mailbox(tmp_path).stat().st_size == second
+    (report,) = check(str(tmp_path), 0.0, repair=True)
+    assert report.repaired
+    assert mailbox(tmp_path).read_bytes() == kept
+    assert journals(tmp_path) == 0
+    assert [report.clean for report in check(str(tmp_path), 0.0)] == [True]
+    assert contents(store, "bob") == sent
+
+
+def files(data: Path) -> list[Path]:
+    return sorted((data / ".mailserver" / "journal").glob("[0-9]*"))
+
+
+def journals(data: Path) -> int:
+    """How many promise something."""
+    return sum(path.read_bytes().startswith(journal.MAGIC) for path in files(data))
+
+
+def test_the_promises_of_the_living_are_their_own(store: FileStore, tmp_path: Path) -> None:
+    deliver(store, "bob")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with intake.promised(folder, "bob") as found:
+        assert found == []
+    assert store._intake is not None
+    store._intake.close()
+    store._intake = None
+    with intake.promised(folder, "bob") as found:
+        assert [one.record() for one in found] == [mailbox(tmp_path).read_bytes()]
+    os.close(folder)
