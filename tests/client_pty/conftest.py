@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import poplib
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from tests.client_pty.face import end
+from tests.client_pty.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = [sys.executable, str(ROOT / "client" / "mailclient.py")]
@@ -87,6 +89,11 @@ class MailServer:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
     """One pair for all tests, to which every test comes from the same address."""
+    for package in (
+        "client",
+        "server",
+    ):  # where nothing may be written later, all read it each time
+        compileall.compile_dir(ROOT / package, quiet=1)
     data = tmp_path_factory.mktemp("data")
     accounts = "".join(f"{user} {password}\n" for user, password in USERS.items())
     (data / "users.txt").write_text(accounts)
@@ -109,6 +116,14 @@ def mailserver(servers: MailServer) -> MailServer:
     for user in USERS:
         shutil.rmtree(servers.data / user, ignore_errors=True)
     return replace(servers)
+
+
+@pytest.fixture
+def relay(mailserver: MailServer) -> Iterator[Relay]:
+    """Before the POP3 server; the client is sent to it by its port."""
+    made = Relay(mailserver.pop3_port)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -26,6 +26,12 @@ class Relay:
         self._decided.clear()
         self._left = octets
 
+    def drop_after(self, octets: int) -> None:
+        """The server's next octets come through, and then the connection breaks."""
+        self._left = octets
+        self._drops = True
+        self._decided.set()
+
     def go_on(self) -> None:
         """Everything comes through again."""
         self._left = None
@@ -74,9 +80,10 @@ class Relay:
                 if self._left is not None:
                     client.sendall(octets[: self._left])
                     self._left, octets = max(0, self._left - len(octets)), octets[self._left :]
-                    if octets:
-                        self._decided.wait(30)
-                        self._left = None
+                    if not octets:
+                        continue
+                    self._decided.wait(30)
+                    self._left = None
                 if self._drops:
                     self._drops = False
                     return

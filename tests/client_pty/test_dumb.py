@@ -94,6 +94,25 @@ def test_a_large_message_says_how_far_it_is(mailserver: Any, dumb: Any) -> None:
     assert re.search(r"\r\n    1      \(unknown\)", asks(child, "list"))  # read: no letter
 
 
+def test_marks_are_taken_back_and_a_lost_server_deletes_nothing(
+    mailserver: Any, relay: Any, dumb: Any
+) -> None:
+    fill(mailserver, 2, b"line\n" * 200_000)
+    mailserver.pop3_port, server_port = relay.port, mailserver.pop3_port
+    child = dumb()
+    asks(child, "1", "d 1 2")
+    assert "Message 2 not marked any more." in asks(child, "u 2")
+    relay.drop_after(100_000)
+    shown = asks(child, "2", prompt=MENU)
+    assert "The connection was lost: the server closed it. Nothing was deleted." in shown
+    child.sendline("1")
+    child.expect_exact("Mail> ")
+    mailserver.pop3_port = server_port
+    asks(child, "d 1", "$")
+    asks(child, "q", prompt=MENU)
+    assert mailserver.count() == 1
+
+
 def test_the_editor_writes_an_answer(mailserver: Any, dumb: Any, tmp_path: Path) -> None:
     mailserver.deliver(b"From: bob@mailserver\nSubject: Lab\n\nfirst\n")
     editor = tmp_path / "editor"

@@ -133,13 +133,28 @@ def test_typed_octets_that_are_no_text(mailserver: Any, pipe: Any) -> None:
 
 
 def test_long_lines_and_large_messages_arrive(mailserver: Any, pipe: Any) -> None:
-    mailserver.deliver(b"Subject: large\n\n" + b"y" * 70 + b"\n" + b"large line\n" * 300_000)
+    count = 49_900_000 // len("large line\r\n")  # the server takes 50 MB
+    mailserver.deliver(b"Subject: large\n\n" + b"y" * 70 + b"\n" + b"large line\n" * count)
     talk = pipe(
         *LOGIN, "2", "", "alice@mailserver", "long", "x" * 100_000, ".", "1", "1", "2", "q", "3"
     )
-    assert talk.out.count("large line\n") == 300_000
-    assert "Fetching message 1, 3." in talk.out
+    assert talk.out.count("large line\n") == count
+    assert "Fetching message 1, 49.9 MB" in talk.out
     assert "\n" + "x" * 100_000 + "\n" in talk.out
+
+
+def test_a_server_that_is_lost_in_the_middle_of_a_message(
+    mailserver: Any, relay: Any, pipe: Any
+) -> None:
+    mailserver.deliver(b"Subject: large\n\n" + b"large line\n" * 100_000)
+    server_port, mailserver.pop3_port = mailserver.pop3_port, relay.port
+    relay.drop_after(100_000)
+    talk = pipe(*LOGIN, "1", "d 1", "1", "1", "1", "q", "3")
+    assert "The connection was lost: the server closed it. Nothing was deleted." in talk.out
+    assert talk.out.count("large line\n") == 100_000  # of the second attempt, and all of it
+    assert (talk.err, talk.code) == ("", 0)
+    mailserver.pop3_port = server_port
+    assert mailserver.count() == 1
 
 
 def test_a_server_that_is_down(pipe: Any, mailserver: Any) -> None:

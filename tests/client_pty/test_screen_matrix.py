@@ -16,13 +16,6 @@ STORED = "From bob@mailserver Mon Nov 23 14:05:09 2026\n"
 
 
 @pytest.fixture
-def relay(mailserver: Any) -> Iterator[Relay]:
-    made = Relay(mailserver.pop3_port)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def face(
     mailserver: Any, relay: Relay, homes: dict[str, str], client_command: list[str]
 ) -> Iterator[Start]:
