@@ -99,7 +99,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
     (data / "users.txt").write_text(accounts)
     options = ("--data", str(data), "--host", "127.0.0.1", "--auth-failures", "10000")
     running = [
-        _Running("smtpmail.py", *options, "--domain", "mailserver"),
+        # what goes to other servers waits: nobody listens there, and no report comes into a test
+        _Running("smtpmail.py", *options, "--domain", "mailserver", "--routes", "*=127.0.0.1:1"),
         _Running("popserver.py", *options),
     ]
     try:

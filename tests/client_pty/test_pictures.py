@@ -59,7 +59,7 @@ def test_pictures(mailserver: Any, homes: dict[str, str], client_command: list[s
     client.types("r")
     client.waits_for("Re: Lab 3 results", "> Hello Alice")
     client.types("Thank you!", "Enter", "Enter")
-    client.waits_for("Thank you!\n\nOn Mon")
+    client.waits_for("Thank you!\n\n\n\nOn Mon")
     made["compose"] = svg(client.screen)
     client.types("Ctrl-C", "n", "q", "P")
     client.waits_for("The dialogue")
