@@ -73,10 +73,14 @@ class Ledger:
         """Write notes down; raises OSError. On a disk that does not take them they wait in memory,
         and until then the message is not tried again, or it would be delivered again and again."""
         async with self._lock_of(message_id):
-            notes = self._unsaved.get(message_id)
-            if notes:
+            notes = self._unsaved.pop(message_id, [])
+            if not notes:
+                return
+            try:
                 await self._world.in_thread(partial(self._spool.note, message_id, *notes))
-                del self._unsaved[message_id]
+            except BaseException:  # others may have come meanwhile, by another destination
+                self._unsaved[message_id] = notes + self._unsaved.get(message_id, [])
+                raise
 
     def _lock_of(self, message_id: str) -> asyncio.Lock:
         """Two destinations of a message may be at work at once, and share its file."""

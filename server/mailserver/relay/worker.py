@@ -232,6 +232,7 @@ class Relay:
 
     async def _try(self, job: Job, line: _Line) -> None:
         await self._ledger.keep_unsaved(job.message_id)
+        alone = self._jobs.get(job.message_id) == {job}
         message = await self._world.in_thread(partial(self._ledger.load, job.message_id))
         if message is None or message.held:
             return
@@ -259,7 +260,7 @@ class Relay:
             for number, outcome in zip(some, outcomes, strict=True):
                 found[outcome] = (*found.get(outcome, ()), number)
             await self._ledger.write(message, found)
-        await self._finish(message)
+        await self._finish(message, alone=alone)
 
     async def _connect(self, destination: str, line: _Line) -> Outcome | None:
         """None: there is a connection. Else why not."""
@@ -292,11 +293,12 @@ class Relay:
         )
         return await connection.send(transaction, partial(self._spool.content, entry.id))
 
-    async def _finish(self, message: QueuedMessage) -> None:
-        """Send the reports that are due, and plan what is left."""
+    async def _finish(self, message: QueuedMessage, *, alone: bool) -> None:
+        """Send the reports that are due, and plan what is left. `alone`: the message had no other
+        destination, and so nobody else wrote of it meanwhile."""
         message_id = message.entry.id
         async with self._locks[hash(message_id) % len(self._locks)]:
-            if len(self._jobs.get(message_id, ())) > 1:  # another one may have written meanwhile
+            if not alone:
                 fresh = await self._world.in_thread(partial(self._ledger.load, message_id))
                 if fresh is None:
                     return

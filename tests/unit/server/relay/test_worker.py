@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -48,8 +49,11 @@ DEAD = Outcome(Fate.TEMPORARY, "4.4.1", "no connection")
 
 
 async def here(call: Callable[[], T]) -> T:
-    """In no thread."""
-    return call()
+    """In no thread; others come first, before it and after it."""
+    await asyncio.sleep(0)
+    result = call()
+    await asyncio.sleep(0)
+    return result
 
 
 class Destination:
@@ -156,6 +160,7 @@ class Site:
         return ANYTHING
 
     async def _take_report(self, mailbox: Mailbox, content: bytes) -> Verdict:
+        await asyncio.sleep(0)
         if self.verdict:
             self.reports.append((self.internet.now - NOW, str(mailbox), content))
         return self.verdict
@@ -481,6 +486,21 @@ def test_many_messages_for_many_destinations(site: Site) -> None:
     assert site.left() == []
     counts = Counter({name: len(there.got) for name, there in site.internet.destinations.items()})
     assert counts == {f"d{number}.test": 20 for number in range(12)}
+
+
+@pytest.mark.parametrize("more", [1, 5])
+def test_each_recipient_is_reported_once(site: Site, more: int) -> None:
+    """Whichever of a message's two destinations is done first, or comes to it in between."""
+    site.internet.at("c.test").answer = NEVER
+    for number in range(100):
+        site.put(f"bob{number}@b.test", f"carol{number}@c.test")
+        if number % more == 0:
+            site.put("dave@b.test")
+    site.go(DAY)
+    assert site.left() == []
+    text = b"".join(report for *_, report in site.reports)
+    found = Counter(re.findall(rb"\r\nFinal-Recipient: rfc822; (\S+)", text))
+    assert found == {b"carol%d@c.test" % number: 1 for number in range(100)}
 
 
 def test_a_folder_that_cannot_be_read_for_a_while(
