@@ -4,6 +4,7 @@ power     power cuts on ext4 and xfs, at any write
 bugs      the same with bugs planted, each of which must be found
 shutdown  power cuts under the two servers
 kill      SIGKILL of the containers
+queue     SIGKILL of a server that relays; with bugs planted too, each of which must be found
 all       all of these
 repro     a seed of `power` again
 """
@@ -19,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.torture import bugs, kill, mounts, power, shutdown
+from tests.torture import bugs, kill, mounts, power, queue_kill, shutdown
 
 Job = Callable[[], str]
 """Returns what it did, or raises."""
@@ -28,7 +29,8 @@ Job = Callable[[], str]
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="torture", description=__doc__, formatter_class=form)
-    parser.add_argument("what", choices=["power", "bugs", "shutdown", "kill", "all", "repro"])
+    every = ["power", "bugs", "shutdown", "kill", "queue"]
+    parser.add_argument("what", choices=[*every, "all", "repro"])
     parser.add_argument("seeds", nargs="*", help="for repro, as a failed run printed it: ext4:123")
     parser.add_argument("--cuts", type=int, default=10_000)
     parser.add_argument("--shutdowns", type=int, default=200)
@@ -37,8 +39,8 @@ def main() -> int:
     wanted = parser.parse_args()
     uname = os.uname()
     print(f"{uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores", flush=True)
-    every = ["power", "bugs", "shutdown", "kill"] if wanted.what == "all" else [wanted.what]
-    return max(_at_once(list(_jobs(what, wanted))) for what in every)
+    chosen = every if wanted.what == "all" else [wanted.what]
+    return max(_at_once(list(_jobs(what, wanted))) for what in chosen)
 
 
 def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job]]:
@@ -46,6 +48,9 @@ def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job
     seed = wanted.seed
     if what == "kill":
         yield what, kill.missing(), lambda: kill.rounds(seed, wanted.kills)
+    if what == "queue":
+        yield what, "", lambda: queue_kill.rounds(seed, wanted.kills)
+        yield f"{what}, bugs", "", lambda: queue_kill.hunt(seed, count=10)
     if what == "bugs":
         yield what, mounts.missing("ext4") or mounts.missing("xfs"), lambda: bugs.hunt(seed)
     for kind in mounts.MAKE:

@@ -67,7 +67,7 @@ def _cut(place: Place, heard: Heard, data: Path, dice: random.Random) -> None:
 @contextmanager
 def _servers(data: Path) -> Iterator[Place]:
     """Both, until they are killed at the end of the block."""
-    ports = _free_port(), _free_port()
+    ports = free_port(), free_port()
     programs = Path(sys.executable).parent
     started = [
         subprocess.Popen(
@@ -87,7 +87,7 @@ def _servers(data: Path) -> Iterator[Place]:
             server.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
         return port
