@@ -32,13 +32,6 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
 SECONDS_A_KILOBYTE = 0.010
-SHARES = {
-    **dict.fromkeys(("commands", "addresses"), 15),
-    **dict.fromkeys(("proxy", "sasl", "header", "mbox", "users", "pop3"), 9),
-    **dict.fromkeys(("smtp", "index"), 6),
-    **dict.fromkeys(("settings", "mailbox", "smtp-in-pieces"), 1),
-}
-"""Of the inputs: some take a hundred times as long as others."""
 
 
 @dataclass
@@ -132,13 +125,12 @@ def rounds(
     names: list[str], inputs: int | None, seconds: float
 ) -> Iterator[tuple[str, int, float]]:
     """Each target's turn: its name, how many inputs it gets in all, how many seconds."""
+    shares = sum(TARGETS[name].share for name in names)
     for name in names:
         if inputs is None:
             yield name, 1 << 39, seconds
-        elif len(names) == 1:
-            yield name, inputs, float("inf")
         else:
-            yield name, round(inputs * SHARES[name] / sum(SHARES.values())), float("inf")
+            yield name, round(inputs * TARGETS[name].share / shares), float("inf")
 
 
 def lead(names: list[str], seed: int, seconds: float) -> None:

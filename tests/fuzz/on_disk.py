@@ -106,6 +106,7 @@ class Mailbox(Target):
     """Any octets as `mymailbox`, and any as its index, under the real store: they are listed and
     read, a message comes behind them, one is deleted, and the sizes are what is sent."""
 
+    share = 1.0
     seeds = tuple(Mbox.seeds)
     words = Mbox.words
     end = b"\n"
@@ -213,6 +214,7 @@ class Users(Target):
 class Settings(Target):
     """mailserver.toml: values, or problems that are one printable line each."""
 
+    share = 2.0
     seeds = (
         (dialogs.FOLDER.parents[1] / "docs" / "mailserver.toml")
         .read_bytes()

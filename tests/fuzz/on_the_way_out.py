@@ -25,6 +25,7 @@ class Mime(Target):
     """Nothing of a message is lost, however it is cut; recoded it is ASCII, as long as was said,
     and needs no recoding any more."""
 
+    share = 4.0
     words = (
         *(b"--b c\r\n", b"--b c--\r\n", b"--", b"\r\n", b"\r\n", b"\xff", b"=", b" ", b"x" * 80),
         *(b"Content-Type: ", b"multipart/mixed", b"; boundary=", b'"b c"', b"multipart/digest"),

@@ -13,6 +13,7 @@ from tests.fuzz.inputs import POP3_WORDS, SMTP_WORDS, pieces
 from tests.fuzz.target import Target
 
 from mailserver.accounts import credential
+from mailserver.accounts.password import prepared
 from mailserver.auth import sasl
 from mailserver.pop3 import commands as pop3_commands
 from mailserver.smtp import commands as smtp_commands
@@ -26,6 +27,7 @@ from mailserver.wire.proxy import BLOCK_LIMIT, ProxyFault, read_header
 class Smtp(Target):
     """A whole session, led by the real driver over a real store: RFC 5321 4.2's grammar."""
 
+    share = 4.0
     seeds = tuple(one.client for one in dialogs.all_dialogs() if one.protocol == "smtp")
     words = SMTP_WORDS
     end = b"\r\n"
@@ -47,6 +49,7 @@ class Smtp(Target):
 class SmtpInPieces(Smtp):
     """The same octets, whole and in pieces."""
 
+    share = 0.5
     batch = 20
 
     def check(self, data: bytes) -> None:
@@ -68,6 +71,7 @@ class SmtpInPieces(Smtp):
 class Pop3(Target):
     """A whole session, likewise: RFC 1939 3's grammar."""
 
+    share = 4.0
     seeds = tuple(one.client for one in dialogs.all_dialogs() if one.protocol == "pop3")
     words = POP3_WORDS
     end = b"\r\n"
@@ -84,6 +88,7 @@ class Pop3(Target):
 class Commands(Target):
     """Command lines of both protocols, addresses among them."""
 
+    share = 16.0
     words = (
         *SMTP_WORDS,
         *POP3_WORDS,
@@ -107,6 +112,7 @@ class Commands(Target):
 class Addresses(Target):
     """Each rule of the grammar; what was read is written in a form that reads as the same."""
 
+    share = 16.0
     words = (
         *(b"<", b">", b"@", b".", b'"', b"\\", b"[", b"]", b"IPv6:", b"a", b"example.org", b"-"),
         *(b"192.0.2.1", b"2001:db8::1", b"%", b"!", b",", b":", b" ", b"b" * 63, "é".encode()),
@@ -178,6 +184,8 @@ class Sasl(Target):
         b"alice\nwonderland",
         b"n,,n=alice,r=x\nc=biws,r=xNONCE,p=" + base64.b64encode(bytes(32)) + b"\n",
         b"p=tls-exporter,,n=alice,r=x\nc=eA==,r=xNONCE,p=eA==\n",
+        b"\0alice\0" + "\ufdfa".encode() * 400,
+        b"\0alice\0" + "\u0315\u0300".encode() * 400,
     )
     words = (
         b"n,,",
@@ -202,5 +210,6 @@ class Sasl(Target):
                 if isinstance(step, sasl.FetchKeys):
                     step = mechanism.keys(self.keys)
                 elif isinstance(step, sasl.CheckPassword):
+                    prepared(step.password)
                     step = mechanism.checked(None)
                 assert isinstance(step, sasl.Challenge | sasl.Failure), step

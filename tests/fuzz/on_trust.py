@@ -30,6 +30,7 @@ _FIELD = re.compile(rb"Authentication-Results: [ -~]+(?:\n\t[ -~]+)*\n")
 class Authenticated(Target):
     """A message that others signed and sealed, with something wrong: RFC 6376, 8617, 8601."""
 
+    share = 4.0
     seeds = tuple(
         one.encode("latin-1")
         for one in (*_SIGNED["messages"].values(), *(m for m, _ in _SEALED["messages"].values()))

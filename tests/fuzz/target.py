@@ -22,6 +22,8 @@ class Target:
     """What stands between words, usually."""
     batch = 2000
     """Inputs that one object gets."""
+    share = 10.0
+    """Of a number of inputs for all targets: some take a hundred times as long as others."""
 
     def __init__(self) -> None:
         self.stack = ExitStack()

@@ -48,6 +48,14 @@ def test_an_input_follows_from_its_seed_and_number() -> None:
     assert fuzz.made(Mbox(), 7, 4711) != fuzz.made(Mbox(), 8, 4711)
 
 
+def test_a_number_of_inputs_is_shared_out_among_all() -> None:
+    parts = {name: inputs for name, inputs, _ in fuzz.rounds(list(TARGETS), 10_000_000, 1.0)}
+    assert parts.keys() == TARGETS.keys()
+    assert abs(sum(parts.values()) - 10_000_000) < len(parts)
+    assert min(parts.values()) > 10_000
+    assert list(fuzz.rounds(["mbox"], 5, 1.0)) == [("mbox", 5, float("inf"))]
+
+
 def test_keys_are_derived_aside() -> None:
     """SCRAM's keys of alice take more than all else here, and do not count."""
     target = Pop3()
