@@ -17,23 +17,24 @@ class Submission:
     def __init__(self, data: Path) -> None:
         self.mail = Mail(data, "--submission-port", "0", "--submissions-port", "0")
         self.user = self.mail.new_user()
-        certificate = data / ".mailserver/tls/certificate.pem"
-        self._context = ssl.create_default_context(cafile=str(certificate))
+        self._certificate = data / ".mailserver/tls/certificate.pem"
         port = r"listening on 127\.0\.0\.1:(\d+) for submission"
         self._clear = int(self.mail.smtp.wait_for(port + ",")[1])
         self._inside_tls = int(self.mail.smtp.wait_for(port + " inside TLS,")[1])
 
-    def connect(self, manner: str) -> smtplib.SMTP:
-        """A connection on which EHLO was said."""
+    def connect(self, manner: str, *protocols: str) -> smtplib.SMTP:
+        """A connection on which EHLO was said; `protocols`: what is asked for by ALPN."""
+        context = ssl.create_default_context(cafile=str(self._certificate))
+        context.set_alpn_protocols(protocols)
         client: smtplib.SMTP
         if manner == "implicit TLS":
-            client = smtplib.SMTP_SSL(timeout=SECONDS, context=self._context)
+            client = smtplib.SMTP_SSL(timeout=SECONDS, context=context)
         else:
             client = smtplib.SMTP(timeout=SECONDS)
         client._host = "mailserver"  # type: ignore[union-attr] # the name in the certificate
         client.connect("127.0.0.1", self._inside_tls if "implicit" in manner else self._clear)
         if manner == "STARTTLS":
-            client.starttls(context=self._context)
+            client.starttls(context=context)
         client.ehlo()
         return client
 
@@ -86,3 +87,11 @@ def test_port_25_takes_mail_for_users_from_anybody(submission: Submission) -> No
     [content] = submission.mail.messages(reader)
     assert b"\r\nDate: " not in content
     assert b"\r\nMessage-ID: " not in content
+
+
+@pytest.mark.parametrize("manner", ["STARTTLS", "implicit TLS"])
+def test_a_browser_that_was_led_here_gets_no_tls(manner: str, submission: Submission) -> None:
+    """It says by ALPN that it wants HTTP; some mail programs say smtp (RFC 7301 3.2)."""
+    with pytest.raises(ssl.SSLError, match=r"no.application.protocol"):
+        submission.connect(manner, "h2", "http/1.1")
+    submission.connect(manner, "smtp").quit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.net import pop3_driver
@@ -33,6 +33,8 @@ class Pop3:
         replies.err(replies.TOO_MANY_FROM_YOU),
         replies.err(replies.TOO_OFTEN_FROM_YOU),
     )
+
+    protocols: Sequence[bytes] = (b"pop3",)  # RFC 7301 6
 
     def ports(self, chosen: Settings) -> list[Port]:
         return [

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,6 +89,8 @@ class Server(Protocol):
     """What smtpmail and popserver differ in."""
 
     refusals: Refusals
+    protocols: Sequence[bytes]
+    """Its names in TLS (ALPN)."""
 
     def ports(self, chosen: Settings) -> list[Port]:
         """The main one first."""
@@ -141,7 +143,7 @@ def run(command: str, what: str, server: Server) -> int:
     try:
         chosen = _share(settings.read(command, what))
         users, store = _open_data(chosen)
-        tls = _open_certificate(chosen)
+        tls = _open_certificate(chosen, server.protocols)
         server.check(chosen)
         if chosen.check:
             logger.info("settings and data folder are good")
@@ -205,14 +207,16 @@ def _listen(chosen: Settings, port: Port) -> list[socket.socket]:
     return sockets
 
 
-def _open_certificate(chosen: Settings) -> ServerTls:
+def _open_certificate(chosen: Settings, protocols: Sequence[bytes]) -> ServerTls:
     access, data = chosen.access, chosen.data
     try:
         if access.certificate:
             certificate = data / access.certificate
-            return ServerTls(certificate, data / access.key if access.key else certificate)
-        folder = data / durable.OWN_FOLDER / "tls"
-        return ServerTls(*certificate_in(folder, chosen.listening.domains, datetime.now(UTC)))
+            key = data / access.key if access.key else certificate
+        else:
+            folder = data / durable.OWN_FOLDER / "tls"
+            certificate, key = certificate_in(folder, chosen.listening.domains, datetime.now(UTC))
+        return ServerTls(certificate, key, protocols)
     except CertificateUnusable as problem:
         raise _CannotStart(str(problem)) from None
     except OSError as error:

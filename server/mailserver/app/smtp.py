@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailserver.app.relaying import Relaying, client_tls, signing
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
@@ -43,6 +43,8 @@ class Smtp:
         replies.TOO_MANY_FROM_YOU.encode(extended=False),
         replies.TOO_OFTEN_FROM_YOU.encode(extended=False),
     )
+
+    protocols: Sequence[bytes] = (b"smtp", b"esmtp")  # neither is registered; some clients say them
 
     def ports(self, chosen: Settings) -> list[Port]:
         further = chosen.ports

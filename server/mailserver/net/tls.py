@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ class TlsLayer:
             return b"".join(self._deciphered())
         except SSL.WantReadError:
             return b""
-        except SSL.Error as error:
+        except (SSL.Error, TlsFailed) as error:
             self.established = False
             raise TlsFailed(reason(error)) from None
 
@@ -131,10 +131,12 @@ class TlsLayer:
 class ServerTls:
     """Makes the layers. A certificate file that changes is taken up with the next connection."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """PEM files, the chain in the first one; raises CertificateUnusable."""
+    def __init__(self, certificate: Path, key: Path, protocols: Sequence[bytes] = ()) -> None:
+        """PEM files, the chain in the first one; raises CertificateUnusable. `protocols`: by which
+        names a client may ask for what is spoken inside (ALPN); none: it is not asked."""
         self._certificate = certificate
         self._key = key
+        self._protocols = protocols
         try:
             self._version = self._look()
             self._load()
@@ -175,6 +177,8 @@ class ServerTls:
         context.set_cipher_list(_CIPHERS)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 28 KiB less for a quiet connection
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # tickets need no memory
+        if self._protocols:
+            context.set_alpn_select_callback(self._choose_protocol)
         try:
             certificate = x509.load_pem_x509_certificate(self._certificate.read_bytes())
             key = serialization.load_pem_private_key(self._key.read_bytes(), password=None)
@@ -191,6 +195,14 @@ class ServerTls:
             certificate.not_valid_after_utc.date(),
             certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
         )
+
+    def _choose_protocol(self, _: SSL.Connection, offered: list[bytes]) -> bytes:
+        """RFC 7301 3.2: the alert no_application_protocol for whoever wants only others, as a
+        browser does that was led here (ALPACA). Who wants none in particular is not asked."""
+        for name in offered:
+            if name in self._protocols:
+                return name
+        raise TlsFailed("no protocol that is spoken here (ALPN)")
 
 
 def _end_point(certificate: x509.Certificate) -> bytes:

@@ -192,6 +192,35 @@ def test_what_is_no_tls(tls: ServerTls, said: bytes) -> None:
     assert b"never" not in layer.data_to_send()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ([], None),
+        (["pop3"], "pop3"),
+        (["http/1.1", "pop3"], "pop3"),
+        (["h2", "http/1.1"], "refused"),
+        (["imap"], "refused"),
+    ],
+)
+def test_a_client_that_wants_other_protocols(
+    files: tuple[Path, Path], wanted: list[str], chosen: str | None
+) -> None:
+    """RFC 7301 3.2; a browser says that it wants HTTP (ALPACA)."""
+    context = client_context(files[0])
+    context.set_alpn_protocols(wanted)
+    layer, client = ServerTls(*files, protocols=[b"pop3"]).layer(), Client(context)
+    if chosen != "refused":
+        client.handshake(layer)
+        assert client.tls.selected_alpn_protocol() == chosen
+        return
+    with pytest.raises(TlsFailed, match="no protocol"):
+        client.handshake(layer)
+    assert not layer.established
+    client.incoming.write(layer.data_to_send())
+    with pytest.raises(ssl.SSLError, match=r"no.application.protocol"):
+        client.tls.do_handshake()
+
+
 def test_an_altered_record(tls: ServerTls, client: Client) -> None:
     layer = tls.layer()
     client.handshake(layer)
