@@ -72,7 +72,7 @@ def acknowledge_big_ones_before_the_sync(patch: pytest.MonkeyPatch) -> None:
 
 
 def sync_big_ones_again_when_it_failed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MailboxFile, "sync", lambda self: _again(self.fd))
+    patch.setattr(MailboxFile, "sync", lambda self: _again(self._mailbox))
 
 
 def leave_what_was_not_stored(patch: pytest.MonkeyPatch) -> None:

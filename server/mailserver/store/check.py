@@ -155,23 +155,23 @@ def check(data: str, now: float, *, repair: bool = False) -> Iterator[Report]:
     """
     folder = durable.open_folder(data)
     try:
-        with _orphans(folder) as journals:
-            promises = intake.promises(journals)
+        with _orphans(folder) as left:
+            promises = intake.promises(left.journals)
             for user in sorted(os.listdir(folder)):
                 found = os.stat(user, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode) and not user.startswith("."):
                     yield _check_one(folder, user, now, promises.get(user, []), repair=repair)
-            for journal in journals if repair else ():
-                intake.empty(journal)
+            if repair:
+                left.end()
     finally:
         os.close(folder)
 
 
 @contextmanager
-def _orphans(data: int) -> Iterator[list[int]]:
+def _orphans(data: int) -> Iterator[intake.Orphans]:
     """The journals whose process is gone; nobody recovers them meanwhile."""
-    with intake.folder_of(data) as folder, intake.alone(folder), intake.orphans(folder) as journals:
-        yield journals
+    with intake.folder_of(data) as folder, intake.alone(folder), intake.orphans(folder) as left:
+        yield left
 
 
 def _check_one(
@@ -287,7 +287,7 @@ def _keep_only(file: MailboxFile, mailbox: int, good: Sequence[Span], *, unfinis
         offset = 0
         for chunk in itertools.chain(_chunks(mailbox, good), [b"\n"] * unfinished):
             offset = durable.write_at(new, chunk, offset)
-        file.replace(new)
+        file.replace(mailbox, new)
     except BaseException:
         durable.remove(name, file.folder)
         raise

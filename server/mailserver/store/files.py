@@ -141,7 +141,7 @@ class FileStore:
         return self._intake
 
     def _redo(self, fd: int) -> None:
-        recovery.redo(self._folder, intake.promises([fd]), self._set_aside, suspect=True)
+        recovery.redo(self._folder, intake.promises([fd]), self._set_aside)
 
     def _append(self, messages: Sequence[Message]) -> list[Verdict]:
         held: dict[str, MailboxFile] = {}
@@ -242,7 +242,7 @@ class FileStore:
                 bodies.append(message.records[0].body.memory)
         taken = self._taken()
         for user in entries:
-            taken.will_write(held[user].inode, held[user].fd)
+            taken.will_write(held[user].inode, held[user].reopened)
         taken.append(puts, bodies)
 
     def _store_alone(self, message: Message, held: dict[str, MailboxFile]) -> Verdict:

@@ -8,19 +8,19 @@ holds is written again (`recovery`) by whoever starts after a crash.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from mailserver import durable
-from mailserver.store import journal
+from mailserver.store import journal, syncs
 from mailserver.store.journal import Put
+from mailserver.store.syncs import Syncs
 
 FOLDER = "journal"
 _RECOVERY_LOCK = "lock"
@@ -77,6 +77,8 @@ class Intake:
             opened.callback(self._active.close)
             self._other = _File(f"{number}b", folder)
             opened.callback(self._other.close)
+            self._syncs = Syncs(number, folder)
+            opened.callback(self._syncs.close)
             durable.sync_directory(folder)
             opened.pop_all()
         self._redo = redo
@@ -100,12 +102,12 @@ class Intake:
         self._begin_to_settle(file)
         self._active, self._other = self._other, file
 
-    def will_write(self, inode: int, mailbox: int) -> None:
-        """A mailbox file, by its descriptor, will be written behind the next batch; raises
-        OSError."""
+    def will_write(self, inode: int, reopened: Callable[[], int]) -> None:
+        """A mailbox file will be written behind the next batch; `reopened` gives a descriptor that
+        is this one's alone, and so told if a sync fails, whoever else was. Raises OSError."""
         dirty = self._active.dirty
         if inode not in dirty:
-            dirty[inode] = os.dup(mailbox)
+            dirty[inode] = reopened()
 
     def append(self, puts: Sequence[Put], bodies: Sequence[Sequence[bytes]]) -> None:
         """They are on stable storage after this, or OSError: then it is not known."""
@@ -137,16 +139,18 @@ class Intake:
             for sync in file.syncs:
                 sync.exception()
             file.close()
+        self._syncs.close()
 
     def _begin_to_settle(self, file: _File) -> None:
         submit = self._background.submit if self._background else _at_once
-        file.syncs += [submit(durable.sync_data, fd) for fd in file.dirty.values()]
+        file.syncs += [submit(self._syncs.run, inode, fd) for inode, fd in file.dirty.items()]
 
     def _settle(self, file: _File) -> None:
         failed = [sync for sync in file.syncs if sync.exception() is not None]
         if failed:
             # A failed sync has lost data, and a second one says nothing: write it all again.
             self._redo(file.fd)
+            self._syncs.forget()
         file.syncs.clear()
         for fd in file.dirty.values():
             os.close(fd)
@@ -162,10 +166,10 @@ def _take(folder: int) -> tuple[int, _File]:
     raise AssertionError
 
 
-def _at_once(call: Callable[[int], None], fd: int) -> Future[None]:
+def _at_once(call: Callable[[int, int], None], inode: int, fd: int) -> Future[None]:
     done: Future[None] = Future()
     try:
-        call(fd)
+        call(inode, fd)
         done.set_result(None)
     except OSError as error:
         done.set_exception(error)
@@ -211,26 +215,43 @@ def alone(folder: int) -> Iterator[None]:
         os.close(lock)
 
 
+class Orphans(NamedTuple):
+    """Of processes that are gone."""
+
+    journals: list[int]
+    """Descriptors of the journal files."""
+    notes: list[int]
+    """Those of the notes about syncs (`syncs`)."""
+
+    def end(self) -> None:
+        """All is done, durably. Raises OSError."""
+        for fd in self.journals:
+            if not is_empty(fd):
+                empty(fd)
+        for fd in self.notes:
+            syncs.forget(fd)
+
+
 @contextmanager
-def orphans(folder: int) -> Iterator[list[int]]:
-    """Descriptors of the journal files whose process is gone, and nobody takes them meanwhile."""
-    files: list[int] = []
-    try:
+def orphans(folder: int) -> Iterator[Orphans]:
+    """What is left of processes that are gone; nobody takes it meanwhile."""
+    found = Orphans([], [])
+    with ExitStack() as opened:
         for first in sorted(name for name in os.listdir(folder) if name.endswith("a")):
             fd = durable.open_file(first, folder, os.O_RDWR)
-            files.append(fd)
+            opened.callback(os.close, fd)
             if not _lock(fd):
-                os.close(files.pop())
                 continue
-            try:
-                files.append(durable.open_file(f"{first[:-1]}b", folder, os.O_RDWR))
-            except OSError as error:
-                if error.errno != errno.ENOENT:
-                    raise
-        yield files
-    finally:
-        for fd in files:
-            os.close(fd)
+            found.journals.append(fd)
+            number = first[:-1]
+            for name, files in (
+                (f"{number}b", found.journals),
+                (f"{number}{syncs.NAME}", found.notes),
+            ):
+                with suppress(FileNotFoundError):
+                    files.append(durable.open_file(name, folder, os.O_RDWR))
+                    opened.callback(os.close, files[-1])
+        yield found
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -263,10 +284,16 @@ def promises(journals: Iterable[int]) -> dict[str, list[Promise]]:
 def promised(data_folder: int, user: str) -> Iterator[list[Promise]]:
     """What the journals whose process is gone promise this user. A living process has written what
     it promised, unless it has the user's mailbox locked. Raises OSError."""
-    with folder_of(data_folder) as folder, orphans(folder) as files:
-        for fd in files:
+    with folder_of(data_folder) as folder, orphans(folder) as found:
+        for fd in found.journals:
             durable.sync_data(fd)  # who wrote it may have been killed before
-        yield promises(files).get(user, [])
+        yield promises(found.journals).get(user, [])
+
+
+def is_doubtful(data_folder: int, inode: int) -> bool:
+    """A mailbox file may be in memory only, whatever a sync says now. Raises OSError."""
+    with folder_of(data_folder) as folder:
+        return inode in syncs.doubtful(folder)
 
 
 def is_empty(fd: int) -> bool:

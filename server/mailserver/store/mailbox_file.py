@@ -138,15 +138,17 @@ class MailboxFile:
         self._look(promises)
         self.sync()
 
-    def suspect(self) -> None:
-        """A sync of the mailbox file failed: whoever looks next writes a new one, from what is in
-        memory. Raises OSError."""
-        self._editions.hint(self._editions.read()._replace(suspect=True))
+    def suspect(self, inode: int) -> None:
+        """A sync of the mailbox file with this inode failed: whoever looks next writes a new one,
+        from what is in memory. Raises OSError."""
+        said = self._editions.read()
+        renaming = said.renaming and said.inode != inode
+        self._editions.hint(said._replace(suspect=True, renaming=renaming))
 
     def _look(self, promises: Iterable[Promise] | None = None) -> None:
         try:
             self._reopen(promises)
-            if self._editions.read().suspect:
+            if self._editions.read().suspects(self.inode):
                 self._renew()
                 self._reopen(None)
         except BaseException:
@@ -295,26 +297,34 @@ class MailboxFile:
 
     def _begin_edition(self) -> None:
         said = self._editions.read()
-        if not said.number:
+        if said.suspects(self.inode):  # what comes now is a new file
+            pass
+        elif not said.number:
             said = Edition(1, self.inode)
             self._editions.hint(said)
-        elif said.suspect:  # what comes now is a new file
-            pass
         elif said.inode != self.inode:  # another program replaced the file, or a rename was cut
             self.edition = said.number
             self._end_edition()
             return
         elif said.renaming:
             durable.sync_directory(self.folder)
-            said = said._replace(renaming=False)
+            said = said._replace(renaming=False, suspect=False)
             self._editions.hint(said)
         self.edition = said.number
 
-    def _end_edition(self, cut: int = -1) -> None:
-        """The journals have nothing to say of this file any more: it is on stable storage. `cut`:
-        where it is about to end."""
-        self.sync()
-        self.next_edition(self.inode, cut)
+    def _is_doubtful(self) -> bool:
+        """No sync can be believed that says that the file is on stable storage."""
+        said = self._editions.read()
+        return said.suspects(self.inode) or intake.is_doubtful(self._data_folder, self.inode)
+
+    def _end_edition(self) -> None:
+        """The journals have nothing to say of this file any more: it is on stable storage, or
+        about to be written anew."""
+        if self._is_doubtful():
+            self.suspect(self.inode)
+        else:
+            self.sync()
+            self.next_edition(self.inode)
 
     def next_edition(self, inode: int, cut: int = -1) -> None:
         """The mailbox file with this inode is on stable storage, and all that the journals promised
@@ -391,19 +401,20 @@ class MailboxFile:
         for octets in gathered(records):
             offset = durable.write_at(self._mailbox, octets, offset)
 
-    @property
-    def fd(self) -> int:
-        """Of the mailbox file."""
-        return self._mailbox
+    def reopened(self) -> int:
+        """Another descriptor of the mailbox file; raises OSError."""
+        fd = durable.open_file(MAILBOX, self.folder, os.O_RDWR)
+        if os.fstat(fd).st_ino != self.inode:
+            os.close(fd)
+            raise OSError(errno.ESTALE, "another program has replaced the mailbox just now")
+        return fd
 
     def sync(self) -> None:
         """What was written is on stable storage after this, or OSError."""
-        try:
-            durable.sync_data(self._mailbox)
-        except OSError:
-            with suppress(OSError):
-                self.suspect()
-            raise
+        said = self._editions.read()
+        self.suspect(self.inode)  # until it is known: we may be killed
+        durable.sync_data(self._mailbox)
+        self._editions.hint(said)
 
     def commit(self) -> None:
         """The appended records stay."""
@@ -416,12 +427,10 @@ class MailboxFile:
         `refresh` looks at everything afresh. Raises OSError: then they may still come."""
         try:
             os.ftruncate(self._mailbox, self._end)
-            if self._editions.read().suspect:
-                os.ftruncate(self._index, self._index_end)
+            self._end_edition()
+            os.ftruncate(self._index, self._index_end)
+            if self._editions.read().suspects(self.inode):
                 self._renew()
-            else:
-                self._end_edition()
-                os.ftruncate(self._index, self._index_end)
         finally:
             self._close_files()
 
@@ -433,7 +442,7 @@ class MailboxFile:
         Until the rename the old file is the truth, from then on the new one; both are whole.
         """
         entries = self.entries()
-        if kept == entries[: len(kept)]:
+        if kept == entries[: len(kept)] and not self._is_doubtful():
             self._truncate(entries, kept)
         else:
             self._rewrite(entries, kept)
@@ -444,7 +453,7 @@ class MailboxFile:
         try:
             os.fchmod(new, stat.S_IMODE(os.fstat(self._mailbox).st_mode))
             moved = copy_records(self._mailbox, entries[0].offset, kept, new)
-            self.replace(new)
+            self.replace(self._mailbox, new)
             replace_index(self.folder, os.fstat(new).st_ino, moved)
         except BaseException:
             durable.remove(name, self.folder)
@@ -453,19 +462,20 @@ class MailboxFile:
             os.close(new)
             self._close_files()
 
-    def replace(self, new: int) -> None:
+    def replace(self, old: int, new: int) -> None:
         """Let the finished `mymailbox.new` be the mailbox, durably and in one step; raises OSError.
-        It has all that is to stay: the journals have nothing to say of it."""
-        said = Edition(self._editions.read().number + 1, os.fstat(new).st_ino, renaming=True)
+        It has all that is to stay: the journals have nothing to say of it. Two descriptors."""
+        said = self._editions.read().renaming_to(os.fstat(new).st_ino, os.fstat(old).st_ino)
         self._editions.say(said)
         durable.replace(f"{MAILBOX}.new", MAILBOX, self.folder, new)
-        self._editions.hint(said._replace(renaming=False))
+        self._editions.hint(said._replace(renaming=False, suspect=False))
 
     def _truncate(self, entries: list[Entry], kept: list[Entry]) -> None:
         if len(kept) == len(entries):
             return
         end = entries[len(kept)].offset
-        self._end_edition(cut=end)  # first, or what goes could be written again
+        self.sync()  # first, or what goes could be written again
+        self.next_edition(self.inode, cut=end)
         self._finish_cut()
         self._save(kept)
 

@@ -29,42 +29,39 @@ LOCK_SECONDS = 60.0
 def recover(data_folder: int, journals: int, set_aside: SetAside) -> None:
     """All journals in the folder `journals` whose process is gone are done with, and empty. For
     one process at a time (`intake.alone`). Raises OSError."""
-    with intake.orphans(journals) as files:
-        promises = intake.promises(files)
+    with intake.orphans(journals) as left:
+        promises = intake.promises(left.journals)
         if promises:
             count = sum(map(len, promises.values()))
             log.warning("a server did not stop: %d messages of its journal are looked at", count)
         redo(data_folder, promises, set_aside)
-        for fd in files:
-            if not intake.is_empty(fd):
-                intake.empty(fd)
+        left.end()
 
 
-def redo(
-    data_folder: int,
-    promises: Mapping[str, Sequence[Promise]],
-    set_aside: SetAside,
-    *,
-    suspect: bool = False,
-) -> None:
-    """Every mailbox has what it was promised, on stable storage. `suspect`: syncs of them failed.
-    Raises OSError."""
+def redo(data_folder: int, promises: Mapping[str, Sequence[Promise]], set_aside: SetAside) -> None:
+    """Every mailbox has what it was promised, on stable storage. Raises OSError."""
     for user, of_user in sorted(promises.items()):
         with suppress(FileNotFoundError):  # somebody removed it
-            os.stat(f"{user}/{MAILBOX}", dir_fd=data_folder, follow_symlinks=False)
-            _redo(data_folder, user, of_user, set_aside, suspect=suspect)
+            found = os.stat(f"{user}/{MAILBOX}", dir_fd=data_folder, follow_symlinks=False)
+            doubtful = intake.is_doubtful(data_folder, found.st_ino)
+            suspect = found.st_ino if doubtful else None
+            _redo(data_folder, user, of_user, set_aside, suspect)
 
 
 def _redo(
-    data_folder: int, user: str, promises: Sequence[Promise], set_aside: SetAside, *, suspect: bool
+    data_folder: int,
+    user: str,
+    promises: Sequence[Promise],
+    set_aside: SetAside,
+    suspect: int | None,
 ) -> None:
     try:
         file = MailboxFile(data_folder, user, set_aside)
         try:
-            if not file.lock(LOCK_SECONDS, replace=suspect):
+            if not file.lock(LOCK_SECONDS, replace=suspect is not None):
                 raise OSError(errno.EBUSY, f"{user}: another program keeps the mailbox")
-            if suspect:
-                file.suspect()
+            if suspect is not None:
+                file.suspect(suspect)
             try:
                 file.redo(promises)
             except OSError as error:

@@ -22,7 +22,7 @@ from mailserver.store.files import FileStore
 from mailserver.store.locks import FileLock
 from mailserver.store.staging import FileBody
 
-JOURNALS = 2
+JOURNALS = 3  # and the notes about syncs
 """Descriptors of a store that has appended."""
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.contract.post import contents, delete, deliver, read, try_deliver
 from tests.faults.child import run_in_child
 
 from mailserver import durable
-from mailserver.store import intake, journal
+from mailserver.store import intake, journal, syncs
 from mailserver.store.check import check
 from mailserver.store.files import FileStore
 from mailserver.store.mailbox_file import MailboxFile
@@ -220,6 +221,83 @@ def test_a_sync_in_the_background_that_failed(tmp_path: Path) -> None:
     assert lost
     assert contents(store, "bob") == sent
     store.close()
+
+
+@contextmanager
+def failing(data: Path) -> Iterator[None]:
+    """The disk does not take what is in bob's mailbox."""
+    real = durable.sync_data
+
+    def sync(fd: int) -> None:
+        if os.path.samestat(os.fstat(fd), mailbox(data).stat()):
+            raise OSError(errno.EIO, "no")
+        real(fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "sync_data", sync)
+        yield
+
+
+def doubtful(data: Path) -> set[int]:
+    folder = os.open(data / ".mailserver" / "journal", os.O_RDONLY)
+    try:
+        return syncs.doubtful(folder)
+    finally:
+        os.close(folder)
+
+
+def begin_to_settle(store: FileStore) -> None:
+    assert store._intake is not None
+    store._intake._begin_to_settle(store._intake._active)
+
+
+def test_a_sync_failed_and_who_knew_it_was_killed(
+    store: FileStore, crash: Crash, tmp_path: Path
+) -> None:
+    """Later syncs say that all is well, and it is not: the mailbox is to be written anew."""
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    before = mailbox(tmp_path).stat().st_ino
+    with failing(tmp_path):
+        begin_to_settle(store)
+    assert doubtful(tmp_path) == {before}
+    again = crash()
+    assert mailbox(tmp_path).stat().st_ino != before
+    assert doubtful(tmp_path) == set()
+    assert contents(again, "bob") == sent
+    again.close()
+
+
+def test_a_sync_failed_and_somebody_else_deletes(store: FileStore, tmp_path: Path) -> None:
+    """He cannot know that from his own sync: what stays goes into a new file."""
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    before = mailbox(tmp_path).stat().st_ino
+    with failing(tmp_path):
+        begin_to_settle(store)
+    reader = opened(tmp_path)
+    delete(reader, "bob", 2)
+    assert mailbox(tmp_path).stat().st_ino != before
+    store.settle()
+    assert doubtful(tmp_path) == set()
+    assert contents(reader, "bob") == sent[:1]
+    reader.close()
+
+
+def test_syncs_that_went_well_leave_no_doubt(store: FileStore, tmp_path: Path) -> None:
+    deliver(store, "bob")
+    before = mailbox(tmp_path).stat().st_ino
+    begin_to_settle(store)
+    assert doubtful(tmp_path) == set()
+    delete(store, "bob", 1)
+    assert mailbox(tmp_path).stat().st_ino == before
+
+
+def test_killed_in_a_sync_of_a_deletion(store: FileStore, tmp_path: Path) -> None:
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    before = mailbox(tmp_path).stat().st_ino
+    with failing(tmp_path), pytest.raises(OSError, match="no"):
+        delete(store, "bob", 2)
+    assert contents(store, "bob") == sent
+    assert mailbox(tmp_path).stat().st_ino != before
 
 
 def test_check_knows_the_journals(store: FileStore, crash: Crash, tmp_path: Path) -> None:
