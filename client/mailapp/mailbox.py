@@ -247,18 +247,23 @@ class Mailbox:
     def reopen(self) -> None:
         """A new session after the last one ended: new mail is there, marks stay on their messages.
 
-        Raises ProtocolError where marks cannot be found again for want of unique ids.
+        Where there is none, marks and numbers are as before, and it may be tried again. Raises
+        ProtocolError where marks cannot be found again for want of unique ids.
         """
         self._client.close()
         marked = {self._ids[number] for number in self.marked}
-        self.marked.clear()
-        self._ids.clear()
-        self._sizes.clear()
+        before = self._ids, self._sizes
         self._open()
+        self._ids, self._sizes = {}, {}
         if "" in marked:
+            self.marked.clear()
             raise ProtocolError("the server has no unique ids: the marks are taken away")
         if marked:
-            self.learn_all()
+            try:
+                self.learn_all()
+            except BaseException:
+                self._ids, self._sizes = before
+                raise
             self.marked = {number for number, one in self._ids.items() if one in marked}
 
     def cancel(self) -> None:
