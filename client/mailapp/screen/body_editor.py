@@ -10,7 +10,7 @@ from prompt_toolkit.document import Document
 from mailapp.render import visible_line, width
 from mailapp.screen import editing
 from mailapp.screen.keys import Key
-from mailapp.screen.reading import wrapped_words
+from mailapp.screen.paint import wrapped_words
 
 
 @lru_cache(maxsize=4)

@@ -46,11 +46,12 @@ class Form(Screen):
         ("Ctrl-C", "leave"),
     )
     more_keys = (
-        ("Tab", "in To, Cc, Bcc: completes an address met before"),
+        ("Tab", "next field; in To, Cc, Bcc it completes an address met before"),
         ("Shift-Tab", "the field before"),
         ("Ctrl-R", "take the last attachment away"),
         ("Ctrl-S", "keep as a draft"),
         ("Ctrl-U Ctrl-K Ctrl-W", "erase to the beginning, to the end, a word"),
+        ("Ctrl-C", "leave; cancel what is under way"),
     )
 
     @classmethod

@@ -82,20 +82,20 @@ class Desk:
     def view(self, size: Size, now: float) -> View:
         """The whole terminal."""
         room = paint.body_size(size)
-        body = self.top.view(room)
-        notice, column, hints = line("", room.columns), None, self.top.hints
+        column, hints = None, self.top.hints
         if self._question is not None:
             hints = (*((key, what) for key, what, _ in self._question.choices), ("Esc", "no"))
-            notice = line(f" {self._question.text}", room.columns, "question")
-            column = min(width(self._question.text) + 1, room.columns - 1)
+            notice = paint.notice(self._question.text, room, "question")
+            column = min(width(notice[-1][0][1].rstrip()), room.columns - 1)
         elif self._prompt is not None:
             prompt, document = self._prompt
             text, column = editing.window(document, room.columns - width(prompt.label) - 2)
-            notice = line(f" {prompt.label}{text}", room.columns, "question")
+            notice = [line(f" {prompt.label}{text}", room.columns, "question")]
             column += width(prompt.label) + 1
             hints = (("Enter", "do it"), ("Esc", "never mind"))
-        elif words := self._words(now, room.columns):
-            notice = line(f" {words}", room.columns, "notice")
+        else:
+            notice = paint.notice(self._words(now, room.columns), room, "notice")
+        body = self.top.view(Size(room.columns, room.rows + 1 - len(notice)))
         view = paint.frame(self.top.title(), body, notice, hints, size)
         bottom = room.rows + 1
         return view if column is None else replace(view, cursor=(bottom, column))

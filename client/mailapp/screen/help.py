@@ -19,8 +19,9 @@ class Keys(Text):
             ("Ctrl-L", "draw the screen again"),
             ("F1", "this page" if screen.takes_text else "this page, like ?"),
         )
-        keys = [row for row in (*screen.hints, *screen.more_keys) if row[1] != "keys"]
-        keys += everywhere
-        column = max(width(key) for key, _ in keys) + 2
-        lines = [f"  {pad(key, column)}{what}" for key, what in keys]
+        own = dict(screen.hints) | dict(screen.more_keys)  # which say more of the same key
+        keys = {key: what for key, what in own.items() if what != "keys"}
+        keys |= {key: what for key, what in everywhere if key not in keys}
+        column = max(map(width, keys)) + 2
+        lines = [f"  {pad(key, column)}{what}" for key, what in keys.items()]
         return cls(f"Keys: {screen.title()[0]}", "", "\n".join(lines))

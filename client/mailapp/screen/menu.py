@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mailapp.render import width
 from mailapp.screen.base import Screen, Step
 from mailapp.screen.keys import DOWN, UP, Key
 from mailapp.screen.paint import Row, Size, View, line
@@ -44,8 +45,11 @@ class Menu(Screen):
             words = f" {'>' if at == self.at else ' '} {at + 1}  {name}"
             if what and size.columns >= 60:
                 words += f": {what}"
-            if asides.get(at):
-                words += f"  ({asides[at]})"
+            aside = asides.get(at, "")
+            if width(f"{words}  ({aside})") > size.columns:
+                aside = aside.partition(", ")[0]
+            if aside:
+                words += f"  ({aside})"
             if at == self.at:
                 cursor = len(rows)
             rows.append(line(words, size.columns, "selected" if at == self.at else ""))

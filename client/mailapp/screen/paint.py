@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mailapp.render import cut, pad, width
+from mailapp.render import rows as wrapped_rows
 from mailapp.value import value
 
 Row = list[tuple[str, str]]
@@ -79,14 +80,42 @@ def _hint_count(size: Size) -> int:
     return 2 if size.rows >= SPACIOUS_ROWS else 1
 
 
-def frame(title: tuple[str, str], body: View, notice: Row, hints: Hints, size: Size) -> View:
-    """Title, body, one row for what there is to say, and the keys."""
+def notice(text: str, room: Size, style: str) -> list[Row]:
+    """What there is to say, in as many rows as it needs, up to half of the body's room."""
+    rows = wrapped_words(text, room.columns - 2)
+    most = max(1, room.rows // 2)
+    if len(rows) > most:
+        rows = [*rows[: most - 1], "".join(rows[most - 1 :])]
+    return [line(f" {row.strip()}", room.columns, style) for row in rows]
+
+
+def frame(title: tuple[str, str], body: View, notice: list[Row], hints: Hints, size: Size) -> View:
+    """Title, body, what there is to say, and the keys."""
     room = body_size(size)
     rows = [two_ends(f" {title[0]}", f"{title[1]} ", room.columns, "title")]
-    rows += body.rows[: room.rows]
-    rows += [line("", room.columns)] * (room.rows + 1 - len(rows))
-    rows += [notice, *hint_rows(hints, room.columns, _hint_count(size))]
+    last = room.rows + 2 - len(notice)
+    rows = [*rows, *body.rows][:last]
+    rows += [line("", room.columns)] * (last - len(rows))
+    rows += [*notice, *hint_rows(hints, room.columns, _hint_count(size))]
     return View(rows, (body.cursor[0] + 1, body.cursor[1]))
+
+
+def wrapped_words(text: str, columns: int) -> list[str]:
+    """One line in rows, broken at spaces where there are any."""
+    if len(text) <= columns and text.isascii():
+        return [text]
+    made: list[str] = []
+    at = 0
+    while True:
+        first = wrapped_rows(text[at : at + columns + 1], columns)[0]
+        end = at + len(first)
+        if end >= len(text):
+            return [*made, first]
+        space = first.rfind(" ", columns // 2)
+        if space > 0 and not text[end].isspace():
+            end = at + space + 1
+        made.append(text[at:end])
+        at = end
 
 
 def bar(done: int, everything: int, columns: int) -> str:

@@ -7,10 +7,9 @@ from dataclasses import field, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from mailapp.render import rows as wrapped_rows
 from mailapp.screen.base import Back, Screen, Step, Wish
 from mailapp.screen.keys import Key, moved
-from mailapp.screen.paint import Hints, Row, Size, View, line
+from mailapp.screen.paint import Hints, Row, Size, View, line, wrapped_words
 from mailapp.value import value
 
 BACK = {"q", "left", "h", "escape"}
@@ -97,24 +96,6 @@ def wrap(text: str, columns: int) -> list[str]:
 def line_starts(text: str, columns: int) -> list[int]:
     """For each line the row where it begins."""
     return _layout(text, columns)[1]
-
-
-def wrapped_words(text: str, columns: int) -> list[str]:
-    """One line in rows, broken at spaces where there are any."""
-    if len(text) <= columns and text.isascii():
-        return [text]
-    made: list[str] = []
-    at = 0
-    while True:
-        first = wrapped_rows(text[at : at + columns + 1], columns)[0]
-        end = at + len(first)
-        if end >= len(text):
-            return [*made, first]
-        space = first.rfind(" ", columns // 2)
-        if space > 0 and not text[end].isspace():
-            end = at + space + 1
-        made.append(text[at:end])
-        at = end
 
 
 def style_of(row: str) -> str:

@@ -17,14 +17,15 @@ from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen
 from mailapp.screen.compose_form import Form
 from mailapp.screen.desk import Cancel, Desk
 from mailapp.screen.dialogue import MAX_LINES, Record
+from mailapp.screen.help import Keys
 from mailapp.screen.keys import PASTE, Key
 from mailapp.screen.login import Login
 from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
 from mailapp.screen.message import Message
 from mailapp.screen.news import Left, Lines, Listing, News, Opened, SignedIn, Trouble
-from mailapp.screen.paint import Size, body_size
-from mailapp.screen.reading import Text, wrapped_words
+from mailapp.screen.paint import Size, body_size, wrapped_words
+from mailapp.screen.reading import Text
 from mailapp.screen.wishes import (
     Commit,
     Leave,
@@ -88,6 +89,37 @@ def test_a_screen_fills_the_terminal_exactly(screen: Screen, size: tuple[int, in
             assert "\n" not in text
         assert 0 <= view.cursor[0] < rows
         assert 0 <= view.cursor[1] < columns
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(40, 10), (80, 24)])
+def test_what_is_said_is_said_to_its_end(columns: int, rows: int) -> None:
+    desk = Desk(a_list(300), "mail.example")
+    desk.begin(Ask(f"{'word ' * 20}now?", ()), Size(columns, rows), 0.0)
+    view = desk.view(Size(columns, rows), 0.0)
+    shown = ["".join(part for _, part in row).rstrip() for row in view.rows]
+    bottom = next(at for at, row in enumerate(shown) if row.endswith("now?"))
+    assert " ".join(shown[bottom - 100 // columns : bottom + 1]).count("word") == 20
+    assert view.cursor == (bottom, len(shown[bottom]))
+    assert any(row.startswith(">300 N") for row in shown), "the line one is at stays"
+
+
+def test_a_key_is_explained_once() -> None:
+    for screen in SCREENS:
+        keys = [row.split("  ")[1] for row in Keys.of(screen).text.split("\n")]
+        assert len(keys) == len(set(keys)), keys
+        assert any("F1" in key for key in keys)
+
+
+def test_nothing_is_marked_before_it_is_seen() -> None:
+    screen, wish = a_list(300, has_lines=False).press(Key("d"), ROOM)
+    assert isinstance(wish, Say)
+    assert isinstance(screen, MailList)
+    assert not screen.marked
+
+
+def test_a_narrow_menu_cuts_nothing_off() -> None:
+    menu = Menu("mail.example", "alice", "100,307 messages, 1.2 MB")
+    assert menu.view(Size(40, 7)).rows[1][0][1].strip() == "> 1  Manage Mail  (100,307 messages)"
 
 
 def test_the_menu() -> None:
