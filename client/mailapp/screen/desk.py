@@ -47,7 +47,7 @@ class Desk:
         self._question: Ask | None = None
         self._prompt: tuple[Prompt, Document] | None = None
         self.underway: Underway | None = None
-        self._loading: Underway | None = None
+        self.loading: Underway | None = None
         self._waiting: list[Key] = []
         self._dialogue: Dialogue | None = None  # lies on everything
 
@@ -101,7 +101,7 @@ class Desk:
         return view if column is None else replace(view, cursor=(bottom, column))
 
     def _words(self, now: float, columns: int) -> str:
-        for one in (self.underway, self._loading):
+        for one in (self.underway, self.loading):
             if one is not None and one.is_long(now):
                 return one.words(columns - 2)
         return self._notice
@@ -113,10 +113,11 @@ class Desk:
         if self._is_for_dialogue(key):
             self._turn_to_dialogue(key, size)
             return []
+        is_long = self.loading is not None and self.loading.is_long(now)
+        if key.name == "c-c" and (self.underway is not None or is_long):
+            self._waiting.clear()
+            return [Cancel()]
         if self.underway is not None:
-            if key.name == "c-c":
-                self._waiting.clear()
-                return [Cancel()]
             if len(self._waiting) < MAX_WAITING_KEYS:
                 self._waiting.append(key)
             return []
@@ -138,8 +139,8 @@ class Desk:
 
     def hear(self, news: News, size: Size, now: float, job: Job | None = None) -> list[Wish]:
         """What became of this job; then the keys that waited."""
-        if self._loading is not None and job is self._loading.job:
-            self._loading = None
+        if self.loading is not None and job is self.loading.job:
+            self.loading = None
         if self.underway is not None and job is self.underway.job:
             self.underway = None
         wish = hear(self.pile, news, self._server, paint.body_size(size))
@@ -153,7 +154,10 @@ class Desk:
         if self.underway is not None and self.underway.job is job:
             self.underway = replace(self.underway, done=done, everything=everything)
             return True
-        return self._loading is not None and self._loading.job is job
+        if self.loading is not None and self.loading.job is job:
+            self.loading = replace(self.loading, done=done, everything=everything)
+            return True
+        return False
 
     def lacks(self, size: Size, now: float) -> list[Wish]:
         """What the screen needs to be whole, unless it is on its way."""
@@ -161,9 +165,9 @@ class Desk:
         if not isinstance(mail_list, MailList) or self.underway is not None:
             return []
         load = mail_list.lacks(paint.body_size(size))
-        if load is None or self._loading is not None:
+        if load is None or self.loading is not None:
             return []
-        self._loading = Underway(load, now)
+        self.loading = Underway(load, now)
         return [load]
 
     # Keys

@@ -65,12 +65,11 @@ def _about_the_list(pile: Pile, heard: News, room: Size) -> Wish | None:
             found, wish = mail_list.found(heard.number, room)
             pile.put(mail_list, found)
             return wish
-        case news.Limited() if mail_list is not None and heard.epoch == mail_list.listing.epoch:
-            if not heard.numbers:
-                return Say(f"Nothing fits {visible_line(heard.query)}.")
-            pile.put(mail_list, mail_list.limited(heard.query, heard.numbers))
-        case news.Sorted() if mail_list is not None and heard.epoch == mail_list.listing.epoch:
-            pile.put(mail_list, mail_list.sorted_by(heard))
+        case news.Arranged() if mail_list is not None:
+            now = mail_list.with_listing(heard.listing) if heard.listing else mail_list
+            arranged, wish = now.arranged(heard)
+            pile.put(mail_list, arranged)
+            return wish
         case news.Left() if menu is not None:
             pile.clear_above(menu)
             pile.put(menu, replace(menu, contents=heard.contents))
@@ -185,7 +184,7 @@ def _trouble(pile: Pile, trouble: news.Trouble, server: str) -> Wish | None:
         pile.begin_with(Login(server, editing.field(user), at=1 if user else 0))
     if trouble.is_in_use:
         return Ask(f"{trouble.text} Try again?", (("y", "try again", wish),))
-    if isinstance(wish, wishes.Load) and mail_list is not None:
+    if isinstance(wish, wishes.Load | wishes.Arrange) and mail_list is not None:
         pile.put(mail_list, replace(mail_list, is_stalled=True))
     if isinstance(wish, wishes.Leave | wishes.Commit):
         return Say(f"{trouble.text} Nothing was deleted.")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from mailapp.ordering import Order
 from mailapp.render import counted
 from mailapp.screen.base import Ask, Say
-from mailapp.screen.news import Listing
-from mailapp.screen.wishes import Commit, Leave, Sort
+from mailapp.screen.wishes import Arrange, Commit, Leave
 
 _ORDERS = {
     "n": (Order.NUMBER, "number"),
@@ -34,10 +33,7 @@ def committing(marked: frozenset[int]) -> Ask | Say:
     return Ask(text, (("y", "delete", Commit(marked)),))
 
 
-def sorting(listing: Listing) -> Ask:
-    """By what."""
-    numbers = range(1, listing.count + 1)
-    choices = (
-        (key, name, Sort(listing.epoch, order, numbers)) for key, (order, name) in _ORDERS.items()
-    )
+def sorting(limit: str) -> Ask:
+    """By what; the limit stays."""
+    choices = ((key, name, Arrange(order, limit)) for key, (order, name) in _ORDERS.items())
     return Ask("Sort by?", tuple(choices))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, replace
 
+from mailapp.ordering import Order
 from mailapp.render import counted, octets, visible_line
 from mailapp.screen import list_line
 from mailapp.screen.base import Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key, moved, top_for
 from mailapp.screen.list_questions import committing, leaving, sorting
 from mailapp.screen.message import ANSWER_KEYS, ANSWERS
-from mailapp.screen.news import Lines, Listing, Sorted
+from mailapp.screen.news import Arranged, Lines, Listing
 from mailapp.screen.paint import Row, Size, View, line
-from mailapp.screen.wishes import Answer, CheckMail, Export, Find, Limit, Load, Read
+from mailapp.screen.wishes import Answer, Arrange, CheckMail, Export, Find, Load, Read
 from mailapp.summary import READ, Summary
 from mailapp.value import value
 
@@ -33,9 +34,10 @@ class MailList(Screen):
     marked: frozenset[int] = frozenset()
     lines: Mapping[int, Summary] = field(default_factory=dict, repr=False)
     depths: Mapping[int, int] = field(default_factory=dict, repr=False)  # in threads
-    everything: range | tuple[int, ...] = ()  # the order without a limit
     sought: str = ""
+    sorting: Order = Order.NUMBER
     limit: str = ""
+    is_arranged: bool = True  # `order` is what sorting and limit make of the mailbox
     is_stalled: bool = False  # fetching failed: not again before the next key
 
     hints = (
@@ -68,14 +70,16 @@ class MailList(Screen):
         """All messages, the cursor on the newest."""
         order = range(1, listing.count + 1)
         at = max(0, listing.count - 1)
-        return cls(user, listing, order, at, marked=listing.marked, everything=order)
+        return cls(user, listing, order, at, marked=listing.marked)
 
     def title(self) -> tuple[str, str]:
         """How many there are."""
         words = [octets(self.listing.octets), counted(self.listing.count, "message")]
         words += [f"{len(self.marked):,} marked"] if self.marked else []
-        limit = f" — {len(self.order):,} with {visible_line(self.limit)}" if self.limit else ""
-        return f"Mail of {self.user}{limit}", ", ".join(words)
+        limit = f"{len(self.order):,} with {visible_line(self.limit)}" if self.limit else ""
+        order = "" if self.sorting is Order.NUMBER else f"by {self.sorting}"
+        which = " — ".join(filter(None, (f"Mail of {self.user}", limit, order)))
+        return which, ", ".join(words)
 
     @property
     def here(self) -> int:
@@ -109,12 +113,14 @@ class MailList(Screen):
     def _page(self, size: Size) -> int:
         return max(1, size.rows - 1)
 
-    def lacks(self, size: Size) -> Load | None:
-        """The lines that have to be fetched for this page, and then for those around it."""
+    def lacks(self, size: Size) -> Load | Arrange | None:
+        """Its order; the lines that have to be fetched for this page, and for those around it."""
         page = self._page(size)
         top = top_for(self.at, self.top, len(self.order), page)
         if self.is_stalled:
             return None
+        if not self.is_arranged:
+            return Arrange(self.sorting, self.limit)
         for start, stop in ((top, top + page), (top - page, top + 2 * page)):
             numbers = self.order[max(0, start) : stop]
             missing = [number for number in numbers if number not in self.lines]
@@ -132,11 +138,16 @@ class MailList(Screen):
         return replace(self, lines={**kept, **{one.number: one for one in news.summaries}})
 
     def with_listing(self, listing: Listing) -> MailList:
-        """The mailbox as it is now; the cursor stays where it was, as far as that goes."""
+        """The mailbox as it is now; the cursor stays where it was, as far as that goes.
+
+        Sorting and limit stay: `lacks` asks for the order that they make of it.
+        """
         fresh = MailList.of(self.user, listing)
-        was_last = self.at >= len(self.order) - 1
-        at = fresh.at if was_last else min(self.at, fresh.at)
-        return replace(fresh, at=at, top=self.top, sought=self.sought)
+        is_plain = self.sorting is Order.NUMBER and not self.limit
+        is_last = is_plain and self.at >= len(self.order) - 1
+        at = fresh.at if is_last else min(max(0, self.here - 1), fresh.at)
+        kept = replace(fresh, at=at, top=self.top, sought=self.sought)
+        return replace(kept, sorting=self.sorting, limit=self.limit, is_arranged=is_plain)
 
     def with_status(self, number: int, status: str) -> MailList:
         """A message was read, or answered."""
@@ -180,7 +191,7 @@ class MailList(Screen):
             case "c-i":
                 return self._to_unread(size)
             case "o":
-                return self, sorting(self.listing)
+                return self, sorting(self.limit)
             case "/" | "l" | "n" | "E":
                 return self._search(key)
             case name if name.isdigit() and name != "0":
@@ -231,17 +242,15 @@ class MailList(Screen):
             return self, Say(f"Nothing fits {visible_line(self.sought)}.")
         return self.to(self.order.index(number), size), None
 
-    def sorted_by(self, news: Sorted) -> MailList:
-        """In another order; the cursor stays on its message."""
+    def arranged(self, news: Arranged) -> Step:
+        """Sorted and limited; the cursor stays on its message where that is one of them."""
+        if not news.numbers and news.limit:
+            found = Say(f"Nothing fits {visible_line(news.limit)}.")
+            return self if self.is_arranged else replace(self, limit=""), found
         order = news.numbers
-        at = order.index(self.here) if self.here in order else 0
-        return replace(self, order=order, everything=order, at=at, depths=news.depths, limit="")
-
-    def limited(self, query: str, numbers: tuple[int, ...]) -> MailList:
-        """Only these; the cursor stays on its message where that is one of them."""
-        order = numbers if query.strip() else self.everything
         at = order.index(self.here) if self.here in order else max(0, len(order) - 1)
-        return replace(self, order=order, at=at, limit=query.strip())
+        made = replace(self, order=order, at=at, depths=news.depths, is_arranged=True)
+        return replace(made, sorting=news.order, limit=news.limit), None
 
     def _to_unread(self, size: Size) -> Step:
         """Among the lines that are known: those further away are not fetched for this."""
@@ -261,8 +270,7 @@ class MailList(Screen):
             export = Export(self.listing.epoch, tuple(self.order), text)
             return self, export if text.strip() and self.order else None
         if name == "limit":
-            wish = Limit(self.listing.epoch, text, self.everything, self.marked)
-            return (self, wish) if text.strip() else (self.limited("", ()), None)
+            return self, Arrange(self.sorting, text.strip())
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
         if number not in self.order:
             return self, Say(f"There is no message {text.strip() or 'without a number'} here.")

@@ -90,13 +90,17 @@ class Drafts(News):
 
 
 @value(frozen=True)
-class Sorted(OfList):
-    """All messages in their order; the depth of those that hang in a thread."""
+class Arranged(OfList):
+    """The messages that fit, in their order; the depth of those that hang in a thread.
 
-    epoch: int
+    `listing` is there when a new session was begun for it.
+    """
+
     order: Order
-    numbers: tuple[int, ...]
+    limit: str
+    numbers: range | tuple[int, ...]
     depths: Mapping[int, int]
+    listing: Listing | None = None
 
 
 @value(frozen=True)
@@ -136,15 +140,6 @@ class Found(OfList):
 
     epoch: int
     number: int
-
-
-@value(frozen=True)
-class Limited(OfList):
-    """The messages that fit, in their order."""
-
-    epoch: int
-    query: str
-    numbers: tuple[int, ...]
 
 
 @value(frozen=True)

@@ -11,10 +11,12 @@ from pathlib import Path
 from mailapp import actions, content, exporting, headers, message_view, ordering, query, saving
 from mailapp.actions import Account, Server
 from mailapp.mailbox import Farewell, Mailbox, Message, Progress
+from mailapp.ordering import Order
 from mailapp.pop3 import Cancelled, Pop3Error
 from mailapp.render import counted, octets, visible, visible_line
 from mailapp.screen import wishes
-from mailapp.screen.news import Done, Found, Left, Limited, Lines, Listing, News, Opened, Sorted
+from mailapp.screen.news import Arranged, Done, Found, Left, Lines, Listing, News, Opened
+from mailapp.summary import Summary
 
 MAX_TEXT = 4_000_000  # characters of a message that are shown
 BATCH = 1000  # lines of the list that are looked through at a time
@@ -144,24 +146,27 @@ class Reader:
 
     def find(self, job: wishes.Find, progress: Progress) -> News:
         """Find. Raises NoQuery."""
-        return self._sought(job, progress) or Found(
-            job.epoch, next(self._fitting(job, progress), 0)
-        )
-
-    def limit(self, job: wishes.Limit, progress: Progress) -> News:
-        """Limit. Raises NoQuery."""
-        return self._sought(job, progress) or Limited(
-            job.epoch, job.query, tuple(self._fitting(job, progress))
-        )
-
-    def sort(self, job: wishes.Sort, progress: Progress) -> News:
-        """Sort."""
+        fits = query.parse(job.query)
         if self._session():
-            return self.listing("The list has changed: please sort again.")
-        lines = ordering.place(self._box.summaries(job.numbers, progress), job.order)
-        numbers = tuple(one.summary.number for one in lines)
-        depths = {one.summary.number: one.depth for one in lines if one.depth}
-        return Sorted(job.epoch, job.order, numbers, depths)
+            return self.listing("The list has changed: please search again.")
+        lines = self._lines(job.numbers, progress)
+        found = (one.number for one in lines if fits(one, one.number in job.marked))
+        return Found(job.epoch, next(found, 0))
+
+    def arrange(self, job: wishes.Arrange, progress: Progress) -> News:
+        """Arrange. Raises NoQuery."""
+        fits = query.parse(job.limit)
+        listing = self.listing() if self._session() else None
+        everything = range(1, self._box.count + 1)
+        if job.order is Order.NUMBER and not job.limit:
+            return Arranged(job.order, job.limit, everything, {}, listing)
+        marked = listing.marked if listing else self.marked
+        lines = self._lines(everything, progress)
+        fitting = [one for one in lines if fits(one, one.number in marked)]
+        placed = ordering.place(fitting, job.order)
+        numbers = tuple(one.summary.number for one in placed)
+        depths = {one.summary.number: one.depth for one in placed if one.depth}
+        return Arranged(job.order, job.limit, numbers, depths, listing)
 
     def export(self, job: wishes.Export, progress: Progress) -> News:
         """Export. Raises OSError."""
@@ -177,20 +182,12 @@ class Reader:
         what = counted(len(job.numbers), "message")
         return Done(f"{what} saved as {visible_line(str(path))}.")
 
-    def _sought(self, job: wishes.Find | wishes.Limit, _: Progress) -> Listing | None:
-        """The list as it is now, where it is another than the one that was asked about."""
-        query.parse(job.query)
-        is_new = self._session()
-        return self.listing("The list has changed: please search again.") if is_new else None
-
-    def _fitting(self, job: wishes.Find | wishes.Limit, progress: Progress) -> Iterator[int]:
-        fits = query.parse(job.query)
-        for start in range(0, len(job.numbers), BATCH):
-            numbers: Sequence[int] = job.numbers[start : start + BATCH]
-            for one in self._box.summaries(numbers):
-                if fits(one, one.number in job.marked):
-                    yield one.number
-            progress(start + len(numbers), len(job.numbers))
+    def _lines(self, numbers: Sequence[int], progress: Progress) -> Iterator[Summary]:
+        """No more of them in memory than have to be."""
+        for start in range(0, len(numbers), BATCH):
+            batch = numbers[start : start + BATCH]
+            yield from self._box.summaries(batch)
+            progress(start + len(batch), len(numbers))
 
     # A message
 

@@ -72,7 +72,6 @@ class Shell:
         self._worker = Worker(office)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._nap: asyncio.TimerHandle | None = None
-        self._done = (0, 0)  # written by the thread that works
         self._app: Application[int] = Application(
             layout=Layout(Window(_Control(self), always_hide_cursor=False)),
             key_bindings=self._bindings(),
@@ -169,12 +168,12 @@ class Shell:
     def _submit(self, job: Job) -> None:
         assert self._loop is not None
         loop = self._loop
-        loop.call_later(PATIENCE_SECONDS, self._tick, job)
+        amounts = [(0, 0)]  # written by the thread that works
+        loop.call_later(PATIENCE_SECONDS, self._tick, job, amounts)
         self._office.note_marks(self._desk.marked)
-        self._done = (0, 0)
 
         def tell(done: int, everything: int) -> None:
-            self._done = (done, everything)
+            amounts[0] = (done, everything)
 
         def finish(news: News | BaseException) -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits for it
@@ -182,12 +181,12 @@ class Shell:
 
         self._worker.submit(job, tell, finish)
 
-    def _tick(self, job: Job) -> None:
+    def _tick(self, job: Job, amounts: list[tuple[int, int]]) -> None:
         """As long as it lasts, the screen shows how far it is."""
-        if self._desk.progress(job, *self._done):
+        if self._desk.progress(job, *amounts[0]):
             self._app.invalidate()
             assert self._loop is not None
-            self._loop.call_later(REDRAW_SECONDS, self._tick, job)
+            self._loop.call_later(REDRAW_SECONDS, self._tick, job, amounts)
 
     def _hear(self, job: Job, news: News | BaseException) -> None:
         if isinstance(news, BaseException):
@@ -197,9 +196,10 @@ class Shell:
 
     def _cancel(self) -> None:
         """What cannot be hurried is left alone: its thread ends one day, and nobody listens."""
-        if self._desk.underway is None:
+        waited_for = self._desk.underway or self._desk.loading
+        if waited_for is None:
             return
-        job = self._desk.underway.job
+        job = waited_for.job
         if not self._office.cancel(job):
             self._worker.retire()
             self._worker = Worker(self._office)

@@ -105,17 +105,6 @@ class Find(Job):
 
 
 @value(frozen=True)
-class Limit(Job):
-    """Those that fit -> Limited"""
-
-    epoch: int
-    query: str
-    numbers: Sequence[int]
-    marked: frozenset[int]
-    doing = "Searching"
-
-
-@value(frozen=True)
 class CheckMail(Job):
     """A new session over the same mailbox -> Listing"""
 
@@ -147,13 +136,12 @@ class Leave(Job):
 
 
 @value(frozen=True)
-class Sort(Job):
-    """In another order -> Sorted"""
+class Arrange(Job):
+    """The messages that fit, in this order -> Arranged"""
 
-    epoch: int
     order: Order
-    numbers: Sequence[int]
-    doing = "Sorting"
+    limit: str
+    doing = "Fetching the list"
 
 
 @value(frozen=True)

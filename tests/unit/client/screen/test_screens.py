@@ -11,6 +11,7 @@ from prompt_toolkit.document import Document
 
 from mailapp.actions import Account
 from mailapp.compose import Draft
+from mailapp.ordering import Order
 from mailapp.render import width
 from mailapp.screen import body_editor, editing
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen
@@ -23,10 +24,11 @@ from mailapp.screen.login import Login
 from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
 from mailapp.screen.message import Message
-from mailapp.screen.news import Left, Lines, Listing, News, Opened, SignedIn, Trouble
+from mailapp.screen.news import Arranged, Left, Lines, Listing, News, Opened, SignedIn, Trouble
 from mailapp.screen.paint import Size, body_size, wrapped_words
 from mailapp.screen.reading import Text
 from mailapp.screen.wishes import (
+    Arrange,
     Commit,
     Leave,
     Load,
@@ -244,7 +246,7 @@ def test_a_form_says_which_field_is_wrong_and_asks_before_it_sends() -> None:
 
 def hear(desk: Desk, news: News) -> list[object]:
     """As the answer to whatever is under way."""
-    job = desk.underway or desk._loading
+    job = desk.underway or desk.loading
     return list(desk.hear(news, SIZE, 0.0, job.job if job else None))
 
 
@@ -310,6 +312,34 @@ def test_a_lost_list_is_not_fetched_again_by_itself() -> None:
     assert "The connection was lost." in shown(desk)
     press(desk, "up")
     assert desk.lacks(SIZE, 0.0) != []
+
+
+def test_the_order_outlives_the_session() -> None:
+    desk = at_the_list()
+    assert press(desk, "o", "t") == [Arrange(Order.THREADS, "")]
+    hear(desk, Arranged(Order.THREADS, "", (3, 1, 2), {1: 1}))
+    press(desk, "l", *"is:new", "c-m")
+    hear(desk, Arranged(Order.THREADS, "is:new", (3, 1), {1: 1}))
+    assert "2 with is:new — by threads" in shown(desk)
+    assert hear(desk, Listing(2, 4, 999)) == [Arrange(Order.THREADS, "is:new")]
+    assert desk.loading is not None
+    assert desk.progress(desk.loading.job, 1, 4)
+    assert "] 1 of 4  Ctrl-C cancels" in shown(desk, 0.6)
+    hear(desk, Arranged(Order.THREADS, "is:new", (4, 1), {}))
+    assert isinstance(desk.top, MailList)
+    assert desk.top.order == (4, 1)
+    hear(desk, Listing(3, 2, 999))
+    hear(desk, Arranged(Order.THREADS, "is:new", (), {}))
+    assert "Nothing fits is:new." in shown(desk)
+    assert desk.loading is not None
+    assert desk.loading.job == Arrange(Order.THREADS, "")
+
+
+def test_a_list_on_its_way_can_be_cancelled() -> None:
+    desk = at_the_list()
+    hear(desk, Listing(2, 500, 999))
+    assert press(desk, "c-c") == []
+    assert desk.press(Key("c-c"), SIZE, 0.6) == [Cancel()]
 
 
 def test_a_mailbox_in_use_and_a_wrong_password() -> None:
