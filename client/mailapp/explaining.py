@@ -20,7 +20,7 @@ def explain(problem: Unreachable | Pop3Error) -> str:
     words = visible_line(str(problem))
     match problem:
         case MailboxInUse():
-            return "The mailbox is open in another session; try again in a moment."
+            return "The mailbox is open in another session, which has to end first."
         case LoginRefused():
             return f"Wrong user name or password (the server says: {words})."
         case Refused():

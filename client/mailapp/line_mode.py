@@ -98,6 +98,8 @@ class LineMode:
             self._say(explain(problem))
         else:
             self._say(f"\nWelcome, {account.user}. {_contents(mailbox)}")
+            if not mailbox.is_encrypted:
+                self._say("The connection is not encrypted.")
         return True
 
     def _choose(self) -> str:

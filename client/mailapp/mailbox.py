@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from mailapp import headers, people, summary
 from mailapp.mime import Structure, read_structure
-from mailapp.pop3 import Pop3Client, ProtocolError
+from mailapp.pop3 import Pop3Client
 from mailapp.render import counted, visible_line
 from mailapp.state import MAX_ADDRESSES, State
 from mailapp.summary import ANSWERED, NEW, OLD, READ, Summary
@@ -226,6 +226,7 @@ class Mailbox:
     def leave(self) -> Farewell:
         """DELE for the marked messages, then QUIT: now the server deletes (RFC 1939 6)."""
         marked = sorted(self.marked)
+        self._learn(marked)
         refused = tuple(self._client.delete(marked))
         self._client.quit()
         kept = {number for number, _ in refused}
@@ -244,27 +245,27 @@ class Mailbox:
         """QUIT and delete nothing, so that others may open the mailbox; `reopen` comes back."""
         self._client.quit()
 
-    def reopen(self) -> None:
+    def reopen(self) -> str:
         """A new session after the last one ended: new mail is there, marks stay on their messages.
 
-        Where there is none, marks and numbers are as before, and it may be tried again. Raises
-        ProtocolError where marks cannot be found again for want of unique ids.
+        Where there is none, marks and numbers are as before, and it may be tried again. Returns
+        what is to be said of marks that cannot be found again, for want of a unique id.
         """
         self._client.close()
-        marked = {self._ids[number] for number in self.marked}
+        known = [self._ids.get(number, "") for number in self.marked]
+        marked = {one for one in known if one}
         before = self._ids, self._sizes
         self._open()
         self._ids, self._sizes = {}, {}
-        if "" in marked:
-            self.marked.clear()
-            raise ProtocolError("the server has no unique ids: the marks are taken away")
-        if marked:
-            try:
+        try:
+            if marked:
                 self.learn_all()
-            except BaseException:
-                self._ids, self._sizes = before
-                raise
-            self.marked = {number for number, one in self._ids.items() if one in marked}
+        except BaseException:
+            self._ids, self._sizes = before
+            raise
+        self.marked = {number for number, one in self._ids.items() if one in marked}
+        lost = known.count("")
+        return f"{counted(lost, 'mark')} cannot be found again." if lost else ""
 
     def cancel(self) -> None:
         """From another thread: what is under way raises Cancelled; then `reopen`."""

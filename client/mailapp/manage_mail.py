@@ -119,9 +119,13 @@ class ManageMail:
             pass
         except KeyboardInterrupt:
             self._say("\nCancelled.")
-            self._mailbox.reopen()
+            self._reopen()
         if self._mailbox.count != count:
             self._arrange()
+
+    def _reopen(self) -> None:
+        if lost := self._mailbox.reopen():
+            self._say(lost)
 
     def _say(self, line: str) -> None:
         self._terminal.write(line + "\n")
@@ -225,7 +229,7 @@ class ManageMail:
     def _check(self, _: str) -> None:
         before = self._mailbox.count
         self._mailbox.release()
-        self._mailbox.reopen()
+        self._reopen()
         more = self._mailbox.count - before
         self._say(f"{counted(more, 'new message')}." if more > 0 else "No new mail.")
         self._arrange()

@@ -52,6 +52,13 @@ class NotSent(Exception):
         self.is_uncertain = is_uncertain
         self.answers = tuple(answers)  # of the recipients that were asked about
 
+    @property
+    def verdict(self) -> str:
+        """In two or three words; one refused recipient keeps the message from all of them."""
+        if self.is_uncertain:
+            return "Perhaps sent"
+        return "Sent to nobody" if any(one.is_taken for one in self.answers) else "Not sent"
+
 
 @value(frozen=True)
 class Answer:

@@ -184,8 +184,7 @@ class SendMail:
             self._say_kept(draft, [Problem(str(problem))], "Not sent")
             return False
         except NotSent as failure:
-            verdict = "Perhaps sent" if failure.is_uncertain else "Not sent"
-            self._say_kept(draft, failure.problems, verdict)
+            self._say_kept(draft, failure.problems, failure.verdict)
             self._say_answers([one for one in failure.answers if one.is_taken])
             return False
         if self._number is not None:

@@ -96,7 +96,7 @@ def test_a_mailbox_in_use(mailserver: Any, pipe: Any) -> None:
         talk = pipe(*LOGIN, "1", "3")
     finally:
         session.quit()
-    assert talk.out.count("The mailbox is open in another session; try again in a moment.\n") == 2
+    assert talk.out.count("The mailbox is open in another session, which has to end first.\n") == 2
     assert talk.code == 0
 
 

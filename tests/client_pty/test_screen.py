@@ -45,8 +45,8 @@ def test_login_and_menu(face: Start, columns: int, rows: int) -> None:
     client.waits_for("Wrong user name")
     assert "wrong-secret" not in client.text
     client.types("wonderland", "Enter")
-    shown = client.waits_for("Manage Mail", "Send Mail", "Quit", "Welcome, alice")
-    assert "? keys" in shown
+    client.waits_for("Manage Mail", "Send Mail", "Quit", "Welcome, alice")
+    client.waits_for("? keys", "127.0.0.1 (TLS) ")
     assert "wonderland" not in client.raw
     client.types("Up", "Up")
     client.waits_for("> 2")
@@ -296,13 +296,14 @@ def test_drafts_attachments_and_a_refusal(mailserver: Any, face: Start, tmp_path
     client.waits_for("Manage Mail")
     client.types("2")
     client.waits_for("0/50")
-    client.types("nobody@mailserver", "Tab", "Tab", "Tab", "for later")
+    client.types("nobody@mailserver,bob@mailserver", "Tab", "Tab", "Tab", "for later")
     client.types("Ctrl-A", str(note), "Enter")
     client.waits_for("-- attached: note.txt (6 B)")
     client.types("Ctrl-A", str(tmp_path / "missing"), "Enter")
     client.waits_for("No such file or directory: /")
     client.types("Ctrl-D", "y")
-    client.waits_for("Not sent: nobody@mailserver was refused: 550", "It is kept as a draft.")
+    client.waits_for("Sent to nobody: nobody@mailserver was refused: 550", "kept as a draft.")
+    assert "\nbob@mailserver: 250" in client.text
     client.types("q", "Ctrl-C", "y")
     client.waits_for("(1 draft)", "Send Mail offers it again")
     client.types("q")

@@ -30,7 +30,7 @@ def face(
         settings = {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/bin:/usr/bin"}
         command = [*client_command, *options, "127.0.0.1", *ports]
         running.append(Face(command, settings, columns, rows))
-        running[-1].waits_for("Manage Mail")
+        running[-1].waits_for("Manage Mail", "127.0.0.1 (not encrypted)")
         running[-1].types("1")
         running[-1].waits_for("Mail of alice")
         return running[-1]

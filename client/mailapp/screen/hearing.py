@@ -26,7 +26,8 @@ def hear(pile: Pile, heard: News, server: str, room: Size) -> Wish | None:
     match heard:
         case news.SignedIn():
             user = visible_line(heard.account.user)
-            pile.begin_with(Menu(server, user, heard.contents, _waiting(heard.drafts)))
+            waiting = _waiting(heard.drafts)
+            pile.begin_with(Menu(server, user, heard.contents, waiting, safety=heard.safety))
             return Say(heard.said or f"Welcome, {user}.")
         case news.OfList():
             return _about_the_list(pile, heard, room)
@@ -160,7 +161,7 @@ def _sent(pile: Pile, sent: news.Sent, form: Form) -> Wish:
     _count_drafts(pile, sent.drafts)
     if not sent.is_sent:
         pile.put(form, replace(form, kept=sent.kept))
-        words = "\n\nIt is kept as a draft. q leads back to it."
+        words = "\n\nThe message is kept as a draft. q leads back to it."
         return Show(Text("Not sent", "", "\n".join(sent.answers) + words))
     pile.remove(form)
     for kind in (DraftList, MailList):

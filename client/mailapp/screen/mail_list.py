@@ -212,8 +212,6 @@ class MailList(Screen):
             case "c-m" | "l" | "right":
                 return self, self.read(self.here)
             case "d" | "delete":
-                if self.here not in self.lines:
-                    return self, Say("This message is not listed yet.")
                 marked = replace(self, marked=self.marked | {self.here})
                 return marked.to(min(self.at + 1, len(self.order) - 1), size), None
             case "u":

@@ -27,13 +27,15 @@ class Menu(Screen):
     contents: str = ""
     waiting: str = ""  # such as `1 draft`
     at: int = 0
+    safety: str = ""  # such as `TLS`
 
     hints = (("1 2 3", "choose"), ("Enter", "take it"), ("?", "keys"), ("q", "quit"))
     more_keys = (("arrows, j, k", "move"), ("m", "Manage Mail"), ("s", "Send Mail"))
 
     def title(self) -> tuple[str, str]:
         """Where one is, and who."""
-        return f"mailclient — {self.server}", self.user
+        safety = f" ({self.safety})" if self.safety else ""
+        return f"mailclient — {self.server}{safety}", self.user
 
     def view(self, size: Size) -> View:
         """The options, one a row where there is no room for more."""

@@ -33,6 +33,7 @@ class SignedIn(News):
     contents: str
     said: str = ""
     drafts: int = 0  # how many are kept
+    safety: str = ""  # whether the connection was encrypted; empty where there was none
 
 
 @value(frozen=True)

@@ -96,17 +96,18 @@ class Office:
 
     def _sign_in(self, job: wishes.SignIn, _: Progress) -> News:
         """A server that cannot say is no reason to ask again: mail can still be sent."""
-        said = what = ""
+        said = what = safety = ""
         try:
             mailbox = actions.open_mailbox(self.server, job.account)
             mailbox.leave()
             what = contents(mailbox)
+            safety = "TLS" if mailbox.is_encrypted else "not encrypted"
         except (LoginRefused, BadArgument, UnknownCertificate):
             raise
         except (Unreachable, Pop3Error) as problem:
             said = explain(problem)
         self._reader.account = self._sender.account = job.account
-        return SignedIn(job.account, what, said, len(self._sender.kept()))
+        return SignedIn(job.account, what, said, len(self._sender.kept()), safety)
 
     def _trust(self, job: wishes.Trust, progress: Progress) -> News:
         self.server.state.trust(self.server.host, job.port, job.fingerprint)

@@ -38,6 +38,7 @@ class Reader:
         self._mailbox: Mailbox | None = None
         self._message: Message | None = None  # the one that was fetched last
         self._epoch = 0
+        self._lost = ""  # what is to be said of marks
         self._turn = 0  # grows when somebody does not want to wait any more
 
     def stop_waiting(self, is_hurried: bool) -> bool:
@@ -74,7 +75,12 @@ class Reader:
         """A new epoch begins: numbers may mean other messages now."""
         self._epoch += 1
         box = self._box
+        said = self._and_lost(said)
         return Listing(self._epoch, box.count, box.octets, frozenset(box.marked), said)
+
+    def _and_lost(self, said: str) -> str:
+        lost, self._lost = self._lost, ""
+        return f"{said} {lost}".strip()
 
     @property
     def _box(self) -> Mailbox:
@@ -85,7 +91,7 @@ class Reader:
         """Whether a new one had to be begun."""
         if is_new := self.is_over:
             self._box.marked = set(self.marked)
-            self._box.reopen()
+            self._lost = self._box.reopen() or self._lost
             self.is_over = False
         return is_new
 
@@ -119,7 +125,8 @@ class Reader:
         said, count = "", self._box.count
         if job.marked:
             farewell = self._leave(job.marked)
-            said, count = _what_went(farewell), self._box.count - farewell.deleted
+            said = self._and_lost(_what_went(farewell))
+            count = self._box.count - farewell.deleted
         else:
             self.release(wishes.Release(), progress)
         self.close()

@@ -73,9 +73,8 @@ class Sender:
         try:
             receipt = actions.send(self._server, job.draft, self.account)
         except NotSent as failure:
-            verdict = "Perhaps sent" if failure.is_uncertain else "Not sent"
-            lines = [f"{verdict}: {visible_line(one.text)}" for one in failure.problems]
-            is_sent, answers = False, failure.answers
+            lines = [f"{failure.verdict}: {visible_line(one.text)}" for one in failure.problems]
+            is_sent, answers = False, tuple(one for one in failure.answers if one.is_taken)
         except Unreachable as problem:
             return False, (f"Not sent: {explain(problem)}",)
         else:

@@ -83,7 +83,7 @@ def test_three_wrong_passwords_are_enough(peer: Start) -> None:
 def test_a_mailbox_in_use(peer: Start, check: list[Any]) -> None:
     busy = [*GREETED, "USER alice", b"+OK\r\n", "PASS secret", b"-ERR [IN-USE] locked\r\n"]
     said, code = talk(peer(busy, busy, check), "alice", "secret", "1", "3")
-    line = "The mailbox is open in another session; try again in a moment.\n"
+    line = "The mailbox is open in another session, which has to end first.\n"
     assert said.count(line) == 2
     assert code == 0
 

@@ -112,13 +112,6 @@ def test_a_key_is_explained_once() -> None:
         assert any("F1" in key for key in keys)
 
 
-def test_nothing_is_marked_before_it_is_seen() -> None:
-    screen, wish = a_list(300, has_lines=False).press(Key("d"), ROOM)
-    assert isinstance(wish, Say)
-    assert isinstance(screen, MailList)
-    assert not screen.marked
-
-
 def test_a_narrow_menu_cuts_nothing_off() -> None:
     menu = Menu("mail.example", "alice", "100,307 messages, 1.2 MB")
     assert menu.view(Size(40, 7)).rows[1][0][1].strip() == "> 1  Manage Mail  (100,307 messages)"
