@@ -21,6 +21,8 @@ READ_OCTETS = 64 * 1024
 clients may send more than can be looked at."""
 RECEIVE_LIMIT = 32 * 1024
 """Octets that wait to be looked at before reading pauses."""
+SMALL_OCTETS = 1024
+"""What comes in smaller pieces is put together: a pair of octets that stays alone takes fifty."""
 SEND_LIMIT = 256 * 1024
 """Octets that wait to be taken by the peer before `drain` waits."""
 GATHER_LIMIT = 16 * 1024
@@ -164,7 +166,10 @@ class SocketStream(asyncio.BufferedProtocol):
         if self._take is not None:
             self._hand_over(self._take, data)
             return
-        self._received.append(data)
+        if self._received and len(data) < SMALL_OCTETS:
+            self._received[-1] += data
+        else:
+            self._received.append(data)
         self._waiting += len(data)
         self._read_or_not()
         self._wake(self._receiver)

@@ -25,6 +25,8 @@ MEMORY_OCTETS_IN_ALL = 64 * 1024 * 1024
 HEADER_OCTETS = 16 * 1024
 """Of a header that is not whole yet, and so cannot go to a file, when there is no more memory."""
 _CHUNK = 256 * 1024
+_SMALL = 1024
+"""Octets of a piece that is put to the one before it."""
 
 
 class MemoryUse:
@@ -124,7 +126,12 @@ class FileStaging:
 
     def _keep(self, stored: bytes) -> None:
         if stored:
-            self._body.memory.append(stored)
+            pieces = self._body.memory
+            # a pair of octets that comes alone, and stays alone, takes fifty octets of memory
+            if pieces and len(stored) < _SMALL and len(pieces[-1]) < 16 * _SMALL:
+                pieces[-1] += stored
+            else:
+                pieces.append(stored)
             self._body.length += len(stored)
             self._hold(len(stored))
 

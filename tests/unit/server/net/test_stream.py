@@ -254,6 +254,19 @@ def test_reading_pauses_when_nobody_looks() -> None:
     run(story())
 
 
+def test_octets_that_come_in_pairs_wait_together() -> None:
+    """Alone each pair would take fifty octets of memory."""
+
+    async def story() -> None:
+        async with connected() as (stream, _):
+            for number in range(10_000):
+                stream.data_received(b"%02d" % (number % 100))
+            assert len(stream._received) == 1
+            assert await stream.receive(5) == b"".join(b"%02d" % n for n in range(100)) * 100
+
+    run(story())
+
+
 def test_the_stop_is_told_once_and_after_what_has_come() -> None:
     async def story() -> None:
         async with connected() as (stream, (_, writer)):

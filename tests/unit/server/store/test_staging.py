@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,3 +225,18 @@ def test_when_memory_is_used_up_there_are_no_long_headers(tmp_path: Path) -> Non
     assert one.overfull
     with pytest.raises(OSError, match="no memory for a header"):
         one.spill()
+
+
+def test_octets_that_come_in_pairs_take_no_more_memory(make: Make) -> None:
+    """Twenty-five times as much it would be, of all the messages that are bounded together."""
+    one = make()
+    one.write(b"Subject: tea\r\n\r\n")
+    tracemalloc.start()
+    try:
+        for _ in range(50_000):
+            one.write(b"xy")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 200_000
+    assert stored(one.finish()) == b"\n" + b"xy" * 50_000
