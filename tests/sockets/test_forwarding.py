@@ -12,6 +12,8 @@ import pytest
 from tests.sockets.conftest import SECONDS, Mail, eventually
 from tests.sockets.test_relay import FAST, report_in
 
+from mailserver.delivery.accept import FORWARDS_LIMIT
+
 CONTENT = b"From: carol@c.test\r\nSubject: forwarded\r\n\r\ntext\r\n"
 ALIASES = {
     "a": "one=first@b.test gone=nobody@b.test far=late@b.test ping=pong@b.test "
@@ -138,3 +140,15 @@ def test_nobody_relays_by_the_way_back(three: Three) -> None:
     with three.a.raw_smtp(b"EHLO x", b"MAIL FROM:<>") as raw:
         assert raw.ask(b"RCPT TO:<%s>" % forged).startswith(b"550 5.1.1")
         assert raw.ask(b"RCPT TO:<%s>" % way).startswith(b"250")
+
+
+def test_so_many_ways_out_of_a_message_and_no_more(all_three: Three) -> None:
+    """Security row 50, also where a name is given again and again; the next message has its own."""
+    with smtplib.SMTP("127.0.0.1", all_three.a.smtp.port, timeout=SECONDS) as client:
+        client.ehlo()
+        for _ in range(2):
+            assert client.mail("carol@c.test")[0] == 250
+            codes = [client.rcpt("one@a.test")[0] for _ in range(FORWARDS_LIMIT + 2)]
+            assert codes == [250] * FORWARDS_LIMIT + [452] * 2
+            assert client.rcpt("first@a.test")[0] == 250
+            client.rset()

@@ -25,7 +25,7 @@ from mailserver.message.envelope import (
 )
 from mailserver.message.header import Header, read_header
 from mailserver.message.judgement import Judgement
-from mailserver.message.verdict import ACCEPTED, Kind, Verdict
+from mailserver.message.verdict import ACCEPTED, FORWARDED, Kind, Verdict
 from mailserver.store.base import Body, Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 from mailserver.wire.peer import is_in, is_own, network_of
@@ -127,8 +127,11 @@ class Reception:
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED
 
-    def recipient(self, forward_path: ForwardPath, envelope: Envelope | None = None) -> Verdict:
-        """May this recipient have mail, in this transaction, or if somebody asks by VRFY?"""
+    def recipient(
+        self, forward_path: ForwardPath, envelope: Envelope | None = None, forwarded: int = 0
+    ) -> Verdict:
+        """May this recipient have mail, in this transaction, or if somebody asks by VRFY?
+        `forwarded`: how many of those before got the verdict FORWARDED."""
         mailbox = forward_path.mailbox
         if not self._book.is_local(mailbox):
             may = envelope is not None and self._may_relay(envelope.client)
@@ -142,17 +145,9 @@ class Reception:
         octets = (envelope.parameters.octets if envelope else 0) or 0
         if any(self._is_full(user, octets) for user in users):
             return Verdict(Kind.MAILBOX_FULL)
-        if envelope is not None and len(users) < len(members):
-            before = sum(map(self._leads_elsewhere, envelope.forward_paths))
-            if before >= FORWARDS_LIMIT:
-                return Verdict(Kind.TOO_MANY_FORWARDS)
-        return ACCEPTED
-
-    def _leads_elsewhere(self, forward_path: ForwardPath) -> bool:
-        mailbox = forward_path.mailbox
-        return self._book.is_local(mailbox) and any(
-            isinstance(one.to, Mailbox) for one in self._expansion.members(mailbox)
-        )
+        if len(users) == len(members):
+            return ACCEPTED
+        return FORWARDED if forwarded < FORWARDS_LIMIT else Verdict(Kind.TOO_MANY_FORWARDS)
 
     def has_place(self, recipients: int, counted: int) -> bool:
         """A message with so many recipients, of which so many are counted, may have one more: each

@@ -8,9 +8,10 @@ from mailserver.wire.value import value
 
 
 class Kind(Enum):
-    """The decisions there are."""
+    """The decisions there are; the first two are good ones."""
 
     ACCEPTED = auto()
+    FORWARDED = auto()
     NO_SUCH_USER = auto()
     NO_RELAYING = auto()
     TOO_MANY_MESSAGES = auto()
@@ -37,7 +38,9 @@ class Verdict:
     detail: str = ""
 
     def __bool__(self) -> bool:
-        return self.kind is Kind.ACCEPTED
+        return self.kind in (Kind.ACCEPTED, Kind.FORWARDED)
 
 
 ACCEPTED = Verdict(Kind.ACCEPTED)
+FORWARDED = Verdict(Kind.FORWARDED)
+"""A recipient who is accepted, and some of whose mail goes on to another server."""

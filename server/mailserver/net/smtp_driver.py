@@ -121,6 +121,7 @@ class SmtpDriver:
         self._gate = gate
         self._in_thread = in_thread
         self._recipients = 0  # counted by `_reception`
+        self._forwarded = 0  # of them
         self._staging: Staging | None = None  # set while content comes in
         self._timeout = timeouts.first_command
         self._clock = clock
@@ -258,7 +259,9 @@ class SmtpDriver:
         counted, self._recipients = self._recipients, len(envelope.recipients)
         if not self._reception.has_place(self._recipients, counted):
             return replies.TOO_MANY_RECIPIENTS
-        return _reply_to(self._reception.recipient(forward_path, envelope), replies.RECIPIENT_OK)
+        verdict = self._reception.recipient(forward_path, envelope, self._forwarded)
+        self._forwarded += verdict.kind is Kind.FORWARDED
+        return _reply_to(verdict, replies.RECIPIENT_OK)
 
     async def _at_gate(self, event: RcptTo, forward_path: ForwardPath) -> Reply:
         """A stranger's recipient, if it is one."""
@@ -355,7 +358,7 @@ class SmtpDriver:
 
     def _let_go(self) -> None:
         self._reception.let_go(self._recipients)
-        self._recipients = 0
+        self._recipients = self._forwarded = 0
 
     def _forget(self) -> None:
         self._let_go()

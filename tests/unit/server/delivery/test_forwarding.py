@@ -107,11 +107,13 @@ class Site:
     ) -> Verdict:
         path = ReversePath(mailbox(sender) if sender else None)
         envelope = Envelope(client, path, asked or MailParameters())
+        forwarded = 0
         for name in recipients:
             forward_path = ForwardPath(mailbox(name))
-            verdict = self.reception.recipient(forward_path, envelope)
+            verdict = self.reception.recipient(forward_path, envelope, forwarded)
             if not verdict:
                 return verdict
+            forwarded += verdict.kind is Kind.FORWARDED
             one = Recipient(forward_path, wanted or RcptParameters())
             envelope = replace(envelope, recipients=(*envelope.recipients, one))
         staging = self.reception.stage()

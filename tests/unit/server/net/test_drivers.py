@@ -212,7 +212,7 @@ def test_smtp_tells_what_the_disk_said(tmp_path: Path, kind: Kind, reply: bytes)
 
 
 def test_every_verdict_has_a_reply() -> None:
-    assert smtp_driver._REPLY.keys() == set(Kind) - {Kind.ACCEPTED}
+    assert smtp_driver._REPLY.keys() == set(Kind) - {Kind.ACCEPTED, Kind.FORWARDED}
 
 
 def test_a_fault_of_the_server_is_451_and_the_end(tmp_path: Path) -> None:
