@@ -36,7 +36,7 @@ from mailserver.threads import InThread
 NOW = 1795442709  # Mon, 23 Nov 2026 14:05:09 +0000
 ID = "3f2a9c"
 NONCE = "WsbVu4a9YtQ3"  # in the greeting's timestamp, and the server's part of a SCRAM nonce
-ENCRYPTION = Encryption("TLSv1.3", "none", {"tls-exporter": bytes(32)})
+ENCRYPTION = Encryption("TLSv1.3", "TLS_AES_256_GCM_SHA384", {"tls-exporter": bytes(32)})
 
 T = TypeVar("T")
 

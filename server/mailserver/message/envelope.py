@@ -18,8 +18,8 @@ class Client:
     """What it called itself in EHLO or HELO; not to be believed."""
     extended: bool = False
     """It said EHLO."""
-    tls: bool = False
-    """The connection is inside TLS."""
+    tls: str = ""
+    """The cipher suite, by the name that IANA has for it, where the connection is inside TLS."""
     user: str = ""
     """The account it has shown to be its own (RFC 4954); "" for nobody's."""
 

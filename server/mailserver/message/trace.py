@@ -77,8 +77,10 @@ def received(envelope: Envelope, domain: str, message_id: str, recipient: str, a
     address = f"IPv6:{client.address}" if ":" in client.address else client.address
     came = f"from {client.name} ([{address}]) " if address else ""
     way = f"with {protocol(envelope)} " if address else ""
-    whom = f"for <{recipient}>; " if recipient else "; "
-    return (f"Received: {came}by {domain} {way}id {message_id}\n\t{whom}{at.date_time}\n").encode(
+    whom = f"for <{recipient}>" if recipient else ""
+    suite = f"tls {client.tls}" if client.tls else ""  # RFC 8314 4.3
+    more = " ".join(filter(None, (whom, suite)))
+    return (f"Received: {came}by {domain} {way}id {message_id}\n\t{more}; {at.date_time}\n").encode(
         "utf-8", "surrogateescape"
     )
 

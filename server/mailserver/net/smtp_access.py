@@ -28,10 +28,10 @@ class Access:
 
     def service(self, at_port: Service, stream: ByteStream) -> Service:
         """What there is on this connection as it is now, of what the port offers on any."""
-        encrypted = stream.encryption is not None
-        clear = encrypted or self.clear_passwords(stream.peer)
+        suite = stream.encryption.cipher if stream.encryption is not None else ""
+        clear = bool(suite) or self.clear_passwords(stream.peer)
         mechanisms = sasl.offered(clear=clear, bindings=bindings(stream))
-        return _service(at_port, encrypted, self.tls is not None and not encrypted, mechanisms)
+        return _service(at_port, suite, self.tls is not None and not suite, mechanisms)
 
     def authentication(self, mechanism: str, stream: ByteStream) -> Authentication:
         """A new exchange with this client."""
@@ -43,12 +43,10 @@ _INSIDE_TLS = sasl.offered(clear=True)
 
 
 @lru_cache(maxsize=64)
-def _service(
-    at_port: Service, encrypted: bool, starttls: bool, mechanisms: tuple[str, ...]
-) -> Service:
+def _service(at_port: Service, suite: str, starttls: bool, mechanisms: tuple[str, ...]) -> Service:
     return replace(
         at_port,
-        tls=encrypted,
+        tls=suite,
         starttls=starttls,
         mechanisms=mechanisms,
         tls_mechanisms=_INSIDE_TLS if starttls else (),

@@ -25,6 +25,17 @@ _PIECE = 64 * 1024
 # TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
+# Of TLS 1.2, as OpenSSL calls them; those of TLS 1.3 have no other name.
+_SUITES = {
+    f"ECDHE-{key}-{cipher}": f"TLS_ECDHE_{key}_WITH_{suite}"
+    for key in ("ECDSA", "RSA")
+    for cipher, suite in (
+        ("AES128-GCM-SHA256", "AES_128_GCM_SHA256"),
+        ("AES256-GCM-SHA384", "AES_256_GCM_SHA384"),
+        ("CHACHA20-POLY1305", "CHACHA20_POLY1305_SHA256"),
+    )
+}
+
 _Version = tuple[tuple[int, int, int], ...]
 
 
@@ -42,6 +53,7 @@ class Encryption:
 
     version: str
     cipher: str
+    """The suite, by the name that IANA has for it."""
     bindings: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Channel bindings by their names, for SCRAM-SHA-256-PLUS; of TLS 1.3 only."""
     chain: tuple[x509.Certificate, ...] = field(default=(), repr=False)
@@ -124,8 +136,8 @@ class TlsLayer:
             if self._end_point:
                 bindings["tls-server-end-point"] = self._end_point
         chain = self._connection.get_peer_cert_chain(as_cryptography=True) or ()
-        cipher = self._connection.get_cipher_name() or ""
-        return Encryption(version, cipher, bindings, tuple(chain))
+        cipher = self._connection.get_cipher_name() or "TLS"
+        return Encryption(version, _SUITES.get(cipher, cipher), bindings, tuple(chain))
 
 
 class ServerTls:

@@ -31,8 +31,8 @@ class Service:
     """What there is for this client, here and now."""
 
     limits: Limits = Limits()
-    tls: bool = False
-    """The connection is inside TLS."""
+    tls: str = ""
+    """The cipher suite of the connection; "": it is not inside TLS."""
     starttls: bool = False
     """It could go into TLS."""
     mechanisms: tuple[str, ...] = ()

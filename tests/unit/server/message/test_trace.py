@@ -45,30 +45,41 @@ def test_return_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "first_line"),
+    ("client", "first_line", "tls"),
     [
         (
             Client("192.0.2.3", "client", True),
             b"Received: from client ([192.0.2.3]) by mailserver with ESMTP id 3f2a9c",
+            b"",
         ),
         (
             Client("2001:db8::1", "client", False),
             b"Received: from client ([IPv6:2001:db8::1]) by mailserver with SMTP id 3f2a9c",
+            b"",
+        ),
+        (
+            Client("192.0.2.3", "client", True, "TLS_AES_128_GCM_SHA256"),
+            b"Received: from client ([192.0.2.3]) by mailserver with ESMTPS id 3f2a9c",
+            b" tls TLS_AES_128_GCM_SHA256",
         ),
     ],
 )
-def test_received(client: Client, first_line: bytes) -> None:
+def test_received(client: Client, first_line: bytes, tls: bytes) -> None:
+    """RFC 5321 4.4, RFC 8314 4.3."""
     envelope = Envelope(client, ReversePath(None))
     line = trace.received(envelope, "mailserver", "3f2a9c", "bob@mailserver", AT)
-    assert line == first_line + (b"\n\tfor <bob@mailserver>; Mon, 23 Nov 2026 14:05:09 +0000\n")
+    date = b"; Mon, 23 Nov 2026 14:05:09 +0000\n"
+    assert line == first_line + b"\n\tfor <bob@mailserver>" + tls + date
+    to_several = trace.received(envelope, "mailserver", "3f2a9c", "", AT)
+    assert to_several == first_line + b"\n\t" + tls.strip() + date
 
 
 @pytest.mark.parametrize("utf8", [False, True])
 @pytest.mark.parametrize(
     ("tls", "user", "suffix"),
-    [(False, "", ""), (True, "", "S"), (False, "alice", "A"), (True, "alice", "SA")],
+    [("", "", ""), ("TLS_X", "", "S"), ("", "alice", "A"), ("TLS_X", "alice", "SA")],
 )
-def test_how_it_came(utf8: bool, tls: bool, user: str, suffix: str) -> None:
+def test_how_it_came(utf8: bool, tls: str, user: str, suffix: str) -> None:
     """RFC 3848, RFC 6531 4.3."""
     client = Client("192.0.2.3", "c", True, tls, user)
     envelope = Envelope(client, ReversePath(None), MailParameters(utf8=utf8))

@@ -136,15 +136,23 @@ def test_a_quiet_connection_keeps_no_buffers(files: tuple[Path, Path]) -> None:
     assert int(measured.stdout) < 45 * 1024
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_versions(tls: ServerTls, files: tuple[Path, Path], version: ssl.TLSVersion) -> None:
+@pytest.mark.parametrize(
+    ("version", "suite"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        (ssl.TLSVersion.TLSv1_3, "TLS_AES_256_GCM_SHA384"),
+    ],
+)
+def test_versions(
+    tls: ServerTls, files: tuple[Path, Path], version: ssl.TLSVersion, suite: str
+) -> None:
     context = client_context(files[0])
     context.minimum_version = context.maximum_version = version
     layer, client = tls.layer(), Client(context)
     client.handshake(layer)
     encryption = layer.encryption()
     assert encryption.version.replace(".", "_") == version.name
-    assert encryption.cipher
+    assert encryption.cipher == suite
     # RFC 9266 3: the exporter of TLS 1.2 does not always bind
     assert bool(encryption.bindings) is (version is ssl.TLSVersion.TLSv1_3)
 

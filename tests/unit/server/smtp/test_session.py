@@ -253,7 +253,9 @@ def test_starttls_ends_the_session() -> None:
     made.reply(replies.START_TLS)
     assert made.state is State.CLOSED
     assert made.data_to_send() == b"220 2.0.0 Ready to start TLS\r\n"
-    behind = SmtpSession("mailserver", "192.0.2.1", Service(tls=True), greeting=False)
+    behind = SmtpSession(
+        "mailserver", "192.0.2.1", Service(tls="TLS_AES_128_GCM_SHA256"), greeting=False
+    )
     assert behind.data_to_send() == b""
     behind.receive_data(b"MAIL FROM:<>\r\nEHLO c\r\n")
     assert behind.next_event() is NEED_DATA
