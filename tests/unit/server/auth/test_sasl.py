@@ -235,6 +235,7 @@ def test_a_name_as_scram_writes_it(written: str, user: str) -> None:
         b"n,,n=user,r=a\x7fc",
         b"n,,n=user,r=a c",
         b"n,a=,n=user,r=abc",
+        b"n,a=other,n=user,r=abc",  # nobody acts for another here
         b"p=,,n=user,r=abc",
         b"q,,n=user,r=abc",
         b"n,,n=\xff,r=abc",
