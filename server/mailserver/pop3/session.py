@@ -53,6 +53,8 @@ _LINE_REPLY = {
 
 OUTPUT_LIMIT = 64 * 1024
 """Octets of replies to pipelined commands that may wait to be sent."""
+STRANGERS_OUTPUT_LIMIT = 4 * 1024
+"""Likewise, before the login: then it is another connection's turn."""
 LOGIN_LIMIT = 3
 """Failed logins in a session before it is closed."""
 RESPONSE_LIMIT = 12_288
@@ -105,8 +107,9 @@ class Pop3Session:
         """What to do now."""
         if self._waiting is not None:
             raise RuntimeError("the last event waits for its answer")
+        limit = OUTPUT_LIMIT if self._maildrop is not None else STRANGERS_OUTPUT_LIMIT
         while self.state is not State.CLOSED:
-            if len(self._out) > OUTPUT_LIMIT:
+            if len(self._out) > limit:
                 return SendFirst()
             answer = self._next_line()
             if isinstance(answer, bytes):

@@ -45,8 +45,9 @@ from mailserver.wire.dots import ContentFault, DotDecoder
 from mailserver.wire.foreign import TLS_HANDSHAKE
 from mailserver.wire.lines import LineBuffer, LineFault
 
-OUTPUT_LIMIT = 64 * 1024
-"""Octets of replies to pipelined commands that may wait to be sent."""
+OUTPUT_LIMIT = 4 * 1024
+"""Octets of replies to pipelined commands that may wait to be sent; then it is another connection's
+turn. A flood on each of fifty costs a newcomer fifty turns for each step of its own."""
 
 
 _LINE_REPLY = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -142,6 +143,20 @@ def test_waiting_output_has_to_go_first() -> None:
         turns += 1
     assert turns > 1000
     assert waiting < OUTPUT_LIMIT + 20_000
+
+
+@pytest.mark.parametrize("command", [b"USER x", b"LANG xx", b"CAPA", b"UTF8"])
+def test_a_turn_of_a_flood_is_short(command: bytes) -> None:
+    """Security row 43, before the login."""
+    session = Pop3Session("mailserver", Offer())
+    session.receive_data((command + b"\r\n") * 10_000)
+    taken = []
+    for _ in range(5):
+        began = time.thread_time()
+        assert session.next_event() == SendFirst()
+        taken.append(time.thread_time() - began)
+        session.data_to_send()
+    assert min(taken) < 0.006
 
 
 def test_lists_leave_out_what_is_deleted() -> None:

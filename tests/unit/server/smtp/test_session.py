@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -152,6 +153,20 @@ def test_waiting_output_has_to_go_first() -> None:
     sent += len(made.data_to_send())
     assert sent > 15_000 * len(usage.GENERAL.text)
     assert turns > 50
+
+
+@pytest.mark.parametrize("command", [b"NOOP", b"RSET", b"HELP", b"VRFY x"])
+def test_a_turn_of_a_flood_is_short(command: bytes) -> None:
+    """Security row 43: 20 milliseconds, on each of fifty connections, keep a newcomer waiting for
+    seconds."""
+    made = session(b"EHLO c\r\n" + (command + b"\r\n") * 10_000)
+    taken = []
+    for _ in range(5):
+        began = time.thread_time()
+        assert made.next_event() == SendFirst()
+        taken.append(time.thread_time() - began)
+        made.data_to_send()
+    assert min(taken) < 0.006
 
 
 @pytest.mark.parametrize("command", [b"EHLO d", b"HELO d", b"RSET", b"QUIT"])
