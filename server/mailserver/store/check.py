@@ -25,6 +25,7 @@ from mailserver.store.files import LOST_AND_FOUND, keep_aside
 from mailserver.store.index import Entry, Index
 from mailserver.store.intake import Promise
 from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store.orphans import Orphans, orphans
 from mailserver.store.pieces import INDEX, MAILBOX, open_mailbox, read_chunks, read_index
 from mailserver.store.scanning import is_whole
 
@@ -156,7 +157,9 @@ def check(data: str, now: float, *, repair: bool = False) -> Iterator[Report]:
     folder = durable.open_folder(data)
     try:
         with _orphans(folder) as left:
-            promises = intake.promises(left.journals)
+            if repair:
+                left.secure()
+            promises = left.promises()
             for user in sorted(os.listdir(folder)):
                 found = os.stat(user, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode) and not user.startswith("."):
@@ -168,9 +171,9 @@ def check(data: str, now: float, *, repair: bool = False) -> Iterator[Report]:
 
 
 @contextmanager
-def _orphans(data: int) -> Iterator[intake.Orphans]:
+def _orphans(data: int) -> Iterator[Orphans]:
     """The journals whose process is gone; nobody recovers them meanwhile."""
-    with intake.folder_of(data) as folder, intake.alone(folder), intake.orphans(folder) as left:
+    with intake.folder_of(data) as folder, intake.alone(folder), orphans(folder) as left:
         yield left
 
 

@@ -14,7 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from mailserver import durable
@@ -34,8 +34,9 @@ DIRTY_LIMIT = 1000
 class _File:
     """One of the two."""
 
-    def __init__(self, name: str, folder: int) -> None:
+    def __init__(self, name: str, folder: int, opened: ExitStack) -> None:
         self.fd = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
+        opened.callback(os.close, self.fd)
         self.dirty: dict[int, int] = {}  # descriptors of mailbox files, by inode
         self.syncs: list[Future[None]] = []  # of these, under way
         self.restart()
@@ -72,15 +73,12 @@ class Intake:
         """Takes the first journal that is nobody's, in `folder`; whoever calls has recovered it.
         `redo` writes again, durably, all that a journal file has, given its descriptor.
         `background` syncs mailbox files; None: that is waited for. Raises OSError."""
-        with ExitStack() as opened:
-            number, self._active = _take(folder)
-            opened.callback(self._active.close)
-            self._other = _File(f"{number}b", folder)
-            opened.callback(self._other.close)
-            self._syncs = Syncs(number, folder)
-            opened.callback(self._syncs.close)
+        self._active, self._other, self._syncs = _take(folder)
+        try:
             durable.sync_directory(folder)
-            opened.pop_all()
+        except BaseException:
+            self.close()
+            raise
         self._redo = redo
         self.limit = octets - 2 * journal.BLOCK
         """Octets of the biggest batch."""
@@ -157,12 +155,15 @@ class Intake:
         file.dirty.clear()
 
 
-def _take(folder: int) -> tuple[int, _File]:
+def _take(folder: int) -> tuple[_File, _File, Syncs]:
     for number in itertools.count():
-        file = _File(f"{number}a", folder)
-        if _lock(file.fd):
-            return number, file
-        file.close()
+        with ExitStack() as opened:
+            first, second = _File(f"{number}a", folder, opened), _File(f"{number}b", folder, opened)
+            # its process may have ended since whoever calls has looked
+            if lock(first.fd) and is_empty(first.fd) and is_empty(second.fd):
+                notes = Syncs(number, folder)
+                opened.pop_all()
+                return first, second, notes
     raise AssertionError
 
 
@@ -182,7 +183,9 @@ def empty(fd: int) -> None:
     durable.sync_data(fd)
 
 
-def _lock(fd: int) -> bool:
+def lock(fd: int) -> bool:
+    """The first of a journal's files is ours, for as long as it is open; False: its process lives,
+    or somebody else looks after it. Raises OSError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -215,45 +218,6 @@ def alone(folder: int) -> Iterator[None]:
         os.close(lock)
 
 
-class Orphans(NamedTuple):
-    """Of processes that are gone."""
-
-    journals: list[int]
-    """Descriptors of the journal files."""
-    notes: list[int]
-    """Those of the notes about syncs (`syncs`)."""
-
-    def end(self) -> None:
-        """All is done, durably. Raises OSError."""
-        for fd in self.journals:
-            if not is_empty(fd):
-                empty(fd)
-        for fd in self.notes:
-            syncs.forget(fd)
-
-
-@contextmanager
-def orphans(folder: int) -> Iterator[Orphans]:
-    """What is left of processes that are gone; nobody takes it meanwhile."""
-    found = Orphans([], [])
-    with ExitStack() as opened:
-        for first in sorted(name for name in os.listdir(folder) if name.endswith("a")):
-            fd = durable.open_file(first, folder, os.O_RDWR)
-            opened.callback(os.close, fd)
-            if not _lock(fd):
-                continue
-            found.journals.append(fd)
-            number = first[:-1]
-            for name, files in (
-                (f"{number}b", found.journals),
-                (f"{number}{syncs.NAME}", found.notes),
-            ):
-                with suppress(FileNotFoundError):
-                    files.append(durable.open_file(name, folder, os.O_RDWR))
-                    opened.callback(os.close, files[-1])
-        yield found
-
-
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -274,20 +238,10 @@ def promises(journals: Iterable[int]) -> dict[str, list[Promise]]:
     """All that these journal files promise, by user. Raises OSError."""
     found: dict[str, list[Promise]] = {}
     for fd in journals:
-        for batch in journal.batches(_read(fd)):
+        for batch in journal.batches(octets_of(fd)):
             for put, body in batch.puts:
                 found.setdefault(put.user, []).append(Promise(put, fd, body))
     return found
-
-
-@contextmanager
-def promised(data_folder: int, user: str) -> Iterator[list[Promise]]:
-    """What the journals whose process is gone promise this user. A living process has written what
-    it promised, unless it has the user's mailbox locked. Raises OSError."""
-    with folder_of(data_folder) as folder, orphans(folder) as found:
-        for fd in found.journals:
-            durable.sync_data(fd)  # who wrote it may have been killed before
-        yield promises(found.journals).get(user, [])
 
 
 def is_doubtful(data_folder: int, inode: int) -> bool:
@@ -301,7 +255,8 @@ def is_empty(fd: int) -> bool:
     return os.pread(fd, len(journal.MAGIC), 0) != journal.MAGIC
 
 
-def _read(fd: int) -> bytes:
+def octets_of(fd: int) -> bytes:
+    """All that a journal file holds; raises OSError."""
     if is_empty(fd):
         return b""
     chunks, offset = [], 0

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from mailserver import durable
-from mailserver.store import index, intake, journal
+from mailserver.store import index, intake, journal, orphans
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.edition import Edition, EditionFile
 from mailserver.store.index import Entry, Index
@@ -218,7 +218,7 @@ class MailboxFile:
         if promises is not None:
             in_place = self._redo(promises)
         elif self._is_unfinished(indexed):
-            with intake.promised(self._data_folder, self.user) as known:
+            with orphans.promised(self._data_folder, self.user) as known:
                 in_place = self._redo(known)
         self._begin_edition()
         if not in_place:

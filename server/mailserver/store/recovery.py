@@ -18,6 +18,7 @@ from mailserver.store import intake
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.intake import Promise
 from mailserver.store.mailbox_file import MailboxFile, SetAside
+from mailserver.store.orphans import orphans
 from mailserver.store.pieces import MAILBOX
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,9 @@ LOCK_SECONDS = 60.0
 def recover(data_folder: int, journals: int, set_aside: SetAside) -> None:
     """All journals in the folder `journals` whose process is gone are done with, and empty. For
     one process at a time (`intake.alone`). Raises OSError."""
-    with intake.orphans(journals) as left:
-        promises = intake.promises(left.journals)
+    with orphans(journals) as left:
+        left.secure()
+        promises = left.promises()
         if promises:
             count = sum(map(len, promises.values()))
             log.warning("a server did not stop: %d messages of its journal are looked at", count)

@@ -15,10 +15,12 @@ from tests.contract.post import contents, delete, deliver, read, try_deliver
 from tests.faults.child import run_in_child
 
 from mailserver import durable
-from mailserver.store import intake, journal, syncs
+from mailserver.store import journal, recovery, syncs
 from mailserver.store.check import check
 from mailserver.store.files import FileStore
+from mailserver.store.intake import Intake
 from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store.orphans import promised
 
 BIG = b"Subject: big\r\n\r\n" + b"x" * 300_000 + b"\r\n"
 
@@ -332,11 +334,64 @@ def journals(data: Path) -> int:
 def test_the_promises_of_the_living_are_their_own(store: FileStore, tmp_path: Path) -> None:
     deliver(store, "bob")
     folder = os.open(tmp_path, os.O_RDONLY)
-    with intake.promised(folder, "bob") as found:
+    with promised(folder, "bob") as found:
         assert found == []
     assert store._intake is not None
     store._intake.close()
     store._intake = None
-    with intake.promised(folder, "bob") as found:
+    with promised(folder, "bob") as found:
         assert [one.record() for one in found] == [mailbox(tmp_path).read_bytes()]
     os.close(folder)
+
+
+def test_what_a_journal_has_in_memory_only(
+    store: FileStore, crash: Crash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last sync failed, and nobody knows. The first one to act on it is killed, then the power
+    fails: all that he did had to be there still, or could be in the mailbox in part."""
+    sent = [deliver(store, "bob"), deliver(store, "bob")]
+    monkeypatch.setattr(recovery, "redo", _fail)
+    with pytest.raises(OSError, match="no"):
+        crash()
+    monkeypatch.undo()
+    for path in files(tmp_path):
+        if not path.name.endswith(".copy"):
+            path.write_bytes(b"")
+    os.truncate(mailbox(tmp_path), 100)
+    again = opened(tmp_path)
+    assert contents(again, "bob") == sent
+    assert journals(tmp_path) == 0
+    assert [path.name for path in files(tmp_path) if path.name.endswith(".copy")] == []
+    again.close()
+
+
+def test_no_room_for_a_copy(
+    store: FileStore, crash: Crash, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = deliver(store, "bob")
+    os.truncate(mailbox(tmp_path), 0)
+    real = durable.write_atomically
+
+    def full(name: str, *args: object) -> None:
+        if name.endswith(".copy"):
+            raise OSError(errno.ENOSPC, "full")
+        real(name, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(durable, "write_atomically", full)
+    again = crash()
+    assert contents(again, "bob") == [sent]
+    again.close()
+
+
+def test_the_journal_of_who_just_died_is_not_taken(store: FileStore, tmp_path: Path) -> None:
+    deliver(store, "bob")
+    assert store._intake is not None
+    store._intake.close()
+    folder = os.open(tmp_path / ".mailserver" / "journal", os.O_RDONLY)
+    before = {path: path.read_bytes() for path in files(tmp_path)}
+    other = Intake(folder, lambda fd: None)
+    other.append([], [])
+    assert {path: path.read_bytes() for path in before} == before
+    other.close()
+    os.close(folder)
+    store._intake = None
