@@ -196,6 +196,13 @@ _NAIL_FETCHES = (
     "s-nail -n -S v15-compat -S tls-verify=strict -S tls-ca-no-defaults -S tls-ca-file=$certificate"
     " -S pop3-keepalive=0 -Y 'Type 1' -Y xit {} </dev/null"
 )
+_MUTT_FETCHES = (
+    # a copy goes to a file, as if somebody had typed it: it has no other way to fetch
+    'echo "set pop_pass=secret pop_delete=no move=no confirmappend=no confirmcreate=no'
+    ' certificate_file=$certificate pop_authenticators={} ssl_force_tls={} ssl_starttls={}"'
+    " >rc; echo \"push '<copy-message>box<enter><exit>'\" >>rc; TERM=xterm script -qec"
+    ' "stty rows 24 cols 80; mutt -n -F rc -f {}" /dev/null </dev/null >&2; cat box'
+)
 _POPLIB = """python3 -c '
 import os, poplib, ssl, sys
 trust = ssl.create_default_context(cafile=os.environ["certificate"])
@@ -209,10 +216,12 @@ my $user = $ENV{{user}};
 {}
 print @{{$pop3->get(1)}}; $pop3->quit'"""
 _SPOKEN_POP3 = (
-    "printf 'USER %s\\r\\nPASS secret\\r\\nRETR 1\\r\\nQUIT\\r\\n' $user | "
+    "{{ {}; printf 'RETR 1\\r\\nQUIT\\r\\n'; }} | "
     + _S_CLIENT
     + " -connect mailserver:{} | sed 's/^[.][.]/./'"
 )
+_USER_PASS = "printf 'USER %s\\r\\nPASS secret\\r\\n' $user"
+_POP3_PLAIN = "printf 'AUTH PLAIN %s\\r\\n' $(printf '\\0%s\\0secret' $user | base64)"
 
 FETCHERS = {
     "curl": Fetcher(
@@ -251,6 +260,13 @@ FETCHERS = {
         _NAIL_FETCHES.format("-f pop3://$user:secret@mailserver"),
         mechanism="APOP",
     ),
+    "mutt": Fetcher(
+        _MUTT_FETCHES.format("user", "no", "no", "pop://$user@mailserver"),
+        _MUTT_FETCHES.format("user", "yes", "yes", "pop://$user@mailserver"),
+        _MUTT_FETCHES.format("user", "yes", "no", "pops://$user@mailserver"),
+        _MUTT_FETCHES.format("scram-sha-256", "yes", "yes", "pop://$user@mailserver"),
+        mechanism="SCRAM-SHA-256",
+    ),
     "Python poplib": Fetcher(
         _POPLIB.format(
             'client = poplib.POP3("mailserver"); client.user(user); client.pass_("secret")'
@@ -280,8 +296,10 @@ FETCHERS = {
         mechanism="APOP",
     ),
     "openssl s_client": Fetcher(
-        starttls=_SPOKEN_POP3.format("110 -starttls pop3"),
-        inside_tls=_SPOKEN_POP3.format("995"),
+        starttls=_SPOKEN_POP3.format(_USER_PASS, "110 -starttls pop3"),
+        inside_tls=_SPOKEN_POP3.format(_USER_PASS, "995"),
+        auth=_SPOKEN_POP3.format(_POP3_PLAIN, "110 -starttls pop3"),
+        mechanism="PLAIN",
     ),
 }
 
