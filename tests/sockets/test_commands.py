@@ -95,9 +95,18 @@ def test_settings_that_make_no_sense(command: str, data: Path) -> None:
 
 @both
 def test_only_checking(command: str, data: Path) -> None:
+    """Nothing is made: root may look, and what the server finds later is still its own."""
+    before = sorted(data.rglob("*"))
     status, said = start(command, "--check", "--data", str(data))
     assert status == 0
     assert said.endswith(f"{command} INFO settings and data folder are good\n")
+    assert sorted(data.rglob("*")) == before
+    (data / ".mailserver/tls").mkdir(parents=True)
+    for name in ("certificate.pem", "key.pem"):
+        (data / ".mailserver/tls" / name).write_text("nonsense\n")
+    status, said = start(command, "--check", "--data", str(data))
+    assert status == 78
+    assert "certificate.pem" in last_line(said)
     (data / "users.txt").unlink()
     status, said = start(command, "--check", "--data", str(data))
     assert status == 78
@@ -127,11 +136,13 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 @both
 def test_data_folder_not_writable(command: str, read_only: Path) -> None:
-    status, said = start(command, "0", "--data", str(read_only))
-    assert status == 78
-    line = last_line(said)
-    assert line.startswith(f"{command}: {read_only}: ")
-    assert line.endswith(f"; it must be writable: chown -R {os.getuid()}:{os.getgid()} {read_only}")
+    for arguments in (["0"], ["--check"]):
+        status, said = start(command, *arguments, "--data", str(read_only))
+        assert status == 78
+        line = last_line(said)
+        assert line.startswith(f"{command}: {read_only}: ")
+        writable = f"; it must be writable: chown -R {os.getuid()}:{os.getgid()} {read_only}"
+        assert line.endswith(writable)
 
 
 @both

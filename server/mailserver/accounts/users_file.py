@@ -56,20 +56,12 @@ class UsersFile:
         """Reads the file in the data folder; raises AccountsUnusable when there is none, OSError
         when the folder cannot be written. What takes long goes through `in_thread`; `clock` in
         seconds, the same for all processes of this machine."""
-        self._path = find_file(data)
+        self._version: Version | None
+        self._path, self._version, self._users = first_look(data)
         self._name = str(self._path)  # looking at the file by its name is twice as fast
-        self._version: Version | None = None
-        self._users = UsersList()
         self._in_thread = in_thread or Threads("hashing", HASHING_THREADS)
         self._checking = Checking(self._in_thread, clock)
         self._turns: WeakValueDictionary[tuple[str, str], Lock] = WeakValueDictionary()
-        try:
-            found = os.stat(self._path)
-            self._read(found)
-        except OSError as error:
-            raise AccountsUnusable(f"{self._path}: {error.strerror}") from None
-        if found.st_mode & 0o077:
-            log.warning("%s can be read by others; chmod 600 keeps it from them", self._path)
         failures = open_in(data, FAILURES, TABLES)
         self._secret = failures.secret  # all servers have to give the same false salts
         self._slow_down = SlowDown(allowed, clock, failures)
@@ -142,21 +134,36 @@ class UsersFile:
         try:
             found = os.stat(self._name)
             if version_of(found) != self._version:
-                self._read(found)
+                self._users = _read(self._path, found)
+                # a file that changes while it is read is read again at the next look
+                self._version = version_of(found)
         except OSError as error:
             if self._version is not None:  # say it once
                 log.error("%s: %s; the users stay as they were", self._path, error.strerror)
                 self._version = None
         return self._users
 
-    def _read(self, found: os.stat_result) -> None:
-        octets = read_file(self._path, found)
-        # a file that changes while it is read is read again at the next look
-        self._version = version_of(found)
-        self._users = parse(octets)
-        for problem in self._users.problems:
-            log.warning("%s: %s", self._path, problem)
-        log.info("%s: %d users", self._path, len(self._users.credentials))
+
+def first_look(data: Path) -> tuple[Path, Version, UsersList]:
+    """The list of users in a data folder, and in the log what is wrong with it; raises
+    AccountsUnusable. Changes nothing."""
+    path = find_file(data)
+    try:
+        found = os.stat(path)
+        users = _read(path, found)
+    except OSError as error:
+        raise AccountsUnusable(f"{path}: {error.strerror}") from None
+    if found.st_mode & 0o077:
+        log.warning("%s can be read by others; chmod 600 keeps it from them", path)
+    return path, version_of(found), users
+
+
+def _read(path: Path, found: os.stat_result) -> UsersList:
+    users = parse(read_file(path, found))
+    for problem in users.problems:
+        log.warning("%s: %s", path, problem)
+    log.info("%s: %d users", path, len(users.credentials))
+    return users
 
 
 def find_file(data: Path) -> Path:

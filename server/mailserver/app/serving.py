@@ -12,27 +12,23 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 import uvloop
 
-from mailserver import durable, settings, workers
-from mailserver.accounts.slowdown import Failures
-from mailserver.accounts.users_file import AccountsUnusable, UsersFile
+from mailserver import settings, workers
+from mailserver.accounts.users_file import UsersFile
+from mailserver.app.opening import CannotStart, look, open_certificate, open_data
 from mailserver.counts import Counts, Presence, Rate
 from mailserver.net.backlog import Backlog
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, Serve, bind
 from mailserver.net.proxies import Proxies
-from mailserver.net.self_signed import certificate_in
 from mailserver.net.tls import CertificateUnusable, ServerTls
 from mailserver.observe import log
 from mailserver.settings import Settings
-from mailserver.store.files import OPEN_MAILBOXES, FileStore
-from mailserver.store.mailbox_lock import Foreign
+from mailserver.store.files import FileStore
 from mailserver.threads import Threads
 from mailserver.trust.dkim_keys import KeysUnusable
 from mailserver.wire import peer
@@ -40,8 +36,6 @@ from mailserver.wire import peer
 logger = logging.getLogger(__name__)
 
 _CONFIGURATION_ERROR = os.EX_CONFIG
-_SYNCS_AT_ONCE = 8
-"""Of mailbox files, in the background: the file system makes one of several that come together."""
 
 CLEAR_PASSWORDS: dict[str, Callable[[str], bool]] = {
     "never": lambda address: False,
@@ -51,10 +45,6 @@ CLEAR_PASSWORDS: dict[str, Callable[[str], bool]] = {
 }
 """Whether a client at an IP address may send a password without TLS, by the words of the setting;
 what the password itself shows is another matter."""
-
-
-class _CannotStart(Exception):
-    """Says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +132,17 @@ def run(command: str, what: str, server: Server) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # there would be passwords in it
     try:
         chosen = _share(settings.read(command, what))
-        users, store = _open_data(chosen)
-        tls = _open_certificate(chosen, server.protocols)
-        server.check(chosen)
         if chosen.check:
+            look(chosen)
+            server.check(chosen)
             logger.info("settings and data folder are good")
             return 0
+        users, store = open_data(chosen)
+        tls = open_certificate(chosen, server.protocols)
+        server.check(chosen)
         ports = [port for port in server.ports(chosen) if port.number is not None]
         bound = [_listen(chosen, port) for port in ports]
-    except (settings.Unusable, _CannotStart, CertificateUnusable, KeysUnusable) as problem:
+    except (settings.Unusable, CannotStart, CertificateUnusable, KeysUnusable) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 
@@ -200,55 +192,11 @@ def _listen(chosen: Settings, port: Port) -> list[socket.socket]:
     try:
         sockets = bind(chosen.listening.host, number, _workers(chosen))
     except OSError as error:
-        raise _CannotStart(_bind_problem(chosen.listening.host, number, error)) from None
+        raise CannotStart(_bind_problem(chosen.listening.host, number, error)) from None
     purpose = f" for {port.purpose}" if port.purpose else ""
     where = sockets[0].getsockname()[:2]
     logger.info("listening on %s:%d%s, data in %s", *where, purpose, chosen.data)
     return sockets
-
-
-def _open_certificate(chosen: Settings, protocols: Sequence[bytes]) -> ServerTls:
-    access, data = chosen.access, chosen.data
-    try:
-        if access.certificate:
-            certificate = data / access.certificate
-            key = data / access.key if access.key else certificate
-        else:
-            folder = data / durable.OWN_FOLDER / "tls"
-            certificate, key = certificate_in(folder, chosen.listening.domains, datetime.now(UTC))
-        return ServerTls(certificate, key, protocols)
-    except CertificateUnusable as problem:
-        raise _CannotStart(str(problem)) from None
-    except OSError as error:
-        raise _CannotStart(f"{data}: no certificate could be made: {error.strerror}") from None
-
-
-def _open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
-    data = chosen.data
-    if not data.is_dir():
-        raise _CannotStart(f"{data} is not a folder; name the data folder with --data DIR")
-    try:
-        access = chosen.access
-        allowed = Failures(access.auth_failures, access.auth_failures_per_address)
-        users = UsersFile(data, allowed=allowed)
-        # five descriptors each, and two more while they wait for a sync
-        open_mailboxes = min(OPEN_MAILBOXES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 16)
-        store = FileStore(
-            data,
-            time.time,
-            open_mailboxes=open_mailboxes,
-            memory_octets=chosen.limits.memory_limit,
-            foreign=Foreign(chosen.storing.foreign_locks),
-            background=ThreadPoolExecutor(_SYNCS_AT_ONCE, "sync"),
-        )
-        return users, store
-    except AccountsUnusable as problem:
-        raise _CannotStart(str(problem)) from None
-    except OSError as error:
-        hint = ""
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            hint = f"; it must be writable: chown -R {os.getuid()}:{os.getgid()} {data}"
-        raise _CannotStart(f"{data}: {error.strerror}{hint}") from None
 
 
 def _bind_problem(host: str, port: int, error: OSError) -> str:
