@@ -157,7 +157,7 @@ def _text(argument: str) -> str:
 
 
 def _numbers(argument: str, least: int, most: int) -> list[int]:
-    words = argument.split()
+    words = [word for word in argument.split(" ") if word]
     if not least <= len(words) <= most or not all(w.isascii() and w.isdigit() for w in words):
         raise Refused(replies.NUMBER_EXPECTED)
     return [int(word) for word in words]

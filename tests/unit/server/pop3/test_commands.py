@@ -100,6 +100,8 @@ def test_commands_are_read(line: bytes, command: object) -> None:
         (b"RETR 1_0", replies.NUMBER_EXPECTED),
         ("RETR ²".encode(), replies.NUMBER_EXPECTED),
         ("RETR ١".encode(), replies.NUMBER_EXPECTED),
+        ("RETR \u00a01".encode(), replies.NUMBER_EXPECTED),
+        ("LIST \u2003".encode(), replies.NUMBER_EXPECTED),
         (b"TOP 1", replies.NUMBER_EXPECTED),
         (b"TOP 1 2 3", replies.NUMBER_EXPECTED),
         (b"LIST 1 2", replies.NUMBER_EXPECTED),
