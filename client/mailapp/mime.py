@@ -7,8 +7,8 @@ not matter. Nesting is a stack of boundaries, never recursion.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import SEEK_CUR, SEEK_END
 from typing import BinaryIO
 
 from mailapp.charset import decode_bytes
@@ -18,6 +18,7 @@ MAX_PARTS = 10_000
 MAX_BOUNDARY_OCTETS = 1000  # RFC 2046 5.1.1 has 70
 MAX_PARAMETERS = 4096  # characters of a field's value that are looked at
 _PIECE_OCTETS = 16_384  # of a line; a longer one comes in pieces
+_FIRST_LOOK_OCTETS = 512  # for the next delimiter
 _TYPE = re.compile(r"\s*([\w!#$&.+^-]+/[\w!#$&.+^-]+)", re.ASCII)
 # RFC 2045 5.1, with the continuations and charsets of RFC 2231 3 and 4.
 _PARAMETER = re.compile(
@@ -110,22 +111,41 @@ class Structure:
 def read_structure(message: BinaryIO) -> Structure:
     """Walk the message in a seekable file from its beginning."""
     walk = _Walk()
-    for offset, piece, starts_line in _pieces(message):
-        walk.take(offset, piece, starts_line)
+    message.seek(0)
+    starts_line = True
+    while piece := message.readline(_PIECE_OCTETS):
+        walk.take(message.tell() - len(piece), piece, starts_line)
         if walk.is_cut:
             break
+        starts_line = piece.endswith(b"\n")
+        if starts_line and walk.is_in_body:
+            if not walk.has_boundary:
+                message.seek(0, SEEK_END)
+                break
+            walk.line_end = _skip(message)
     walk.close_to(0, message.tell())
     return Structure(walk.parts, walk.is_cut)
 
 
-def _pieces(message: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Offset, octets and whether they begin a line."""
-    message.seek(0)
-    offset, starts_line = 0, True
-    while piece := message.readline(_PIECE_OCTETS):
-        yield offset, piece, starts_line
-        offset += len(piece)
-        starts_line = piece.endswith(b"\n")
+def _skip(message: BinaryIO) -> int:
+    """From the beginning of a line to the next that begins with `--`, or to the end of the file.
+
+    Returns the octets of the line end before it. What is read at a time grows with the way: most
+    bodies have few such lines, and some (patches, signatures) have many.
+    """
+    size = _FIRST_LOOK_OCTETS
+    at = message.seek(-2, SEEK_CUR)  # the line end before may belong to a delimiter
+    kept = b""
+    while block := message.read(size):
+        block = kept + block
+        found = block.find(b"\n--")
+        if found >= 0:
+            message.seek(at + found + 1)
+            return 2 if block[found - 1 : found] == b"\r" else 1
+        kept = block[-3:]
+        at += len(block) - len(kept)
+        size = min(2 * size, _PIECE_OCTETS)
+    return 0
 
 
 class _Walk:
@@ -138,15 +158,25 @@ class _Walk:
         self._depth_of: dict[bytes, int] = {}  # open boundary to the stack's height below it
         self._boundary_at: dict[int, bytes] = {}
         self._in_headers = False
-        self._line_end = 0  # octets of the CRLF or LF that came last: it belongs to a delimiter
+        self.line_end = 0  # octets of the CRLF or LF that came last: it belongs to a delimiter
         self._begin(-1, "text/plain")
+
+    @property
+    def is_in_body(self) -> bool:
+        """Nothing but a delimiter matters."""
+        return not self._in_headers
+
+    @property
+    def has_boundary(self) -> bool:
+        """A delimiter may come."""
+        return bool(self._depth_of)
 
     def take(self, offset: int, piece: bytes, starts_line: bool) -> None:
         """One line, or a piece of a long one."""
         is_delimiter = starts_line and piece.startswith(b"--") and self._delimiter(offset, piece)
         if self._in_headers and not is_delimiter:
             self._header(offset, piece, starts_line)
-        self._line_end = 2 if piece.endswith(b"\r\n") else 1
+        self.line_end = 2 if piece.endswith(b"\r\n") else 1
 
     def close_to(self, height: int, end: int) -> None:
         """End the parts above this height of the stack."""
@@ -196,7 +226,7 @@ class _Walk:
         token = line[2:].rstrip()
         height = self._depth_of.get(token)
         if height is not None:
-            self.close_to(height, offset - self._line_end)
+            self.close_to(height, offset - self.line_end)
             around = self.parts[self._stack[-1]].content_type
             default = "message/rfc822" if around == "multipart/digest" else "text/plain"
             self._begin(self._stack[-1], default)
@@ -204,5 +234,5 @@ class _Walk:
         height = self._depth_of.get(token[:-2]) if token.endswith(b"--") else None
         if height is None:
             return False
-        self.close_to(height, offset - self._line_end)
+        self.close_to(height, offset - self.line_end)
         return True  # what follows is the epilogue: nobody's body, up to the next delimiter

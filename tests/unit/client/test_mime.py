@@ -225,3 +225,29 @@ def test_no_charset_raises(charset: str, chunks: list[bytes]) -> None:
 @given(st.lists(st.sampled_from(["\r", "\n", "\r\n", "a", "b\r"])))
 def test_line_ends_in_two_chunks(chunks: list[str]) -> None:
     assert "".join(content.newlines(chunks)) == "".join(chunks).replace("\r\n", "\n")
+
+
+HEAD = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_delimiter_is_found_wherever_it_stands(end: bytes) -> None:
+    for size in [*range(505, 520), *range(1530, 1545), 16_384, 70_000]:
+        for body in (b"x" * size, (b"-\n" * size)[-size:-1] + b"x"):
+            message = HEAD + body + end + b"--b--" + end
+            first = mime.read_structure(io.BytesIO(message)).parts[1]
+            assert message[first.start : first.end] == body
+
+
+def test_lines_of_a_body_are_not_read_one_by_one() -> None:
+    class Counting(io.BytesIO):
+        lines = 0
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            self.lines += 1
+            return super().readline(size)
+
+    for head in (b"Subject: s\r\n\r\n", HEAD):
+        message = Counting(head + b"a line\r\n" * 100_000)
+        assert mime.read_structure(message).parts[-1].end == len(message.getvalue())
+        assert message.lines < 10
