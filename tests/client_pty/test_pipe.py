@@ -49,9 +49,16 @@ def test_the_whole_story(mailserver: Any, pipe: Any) -> None:
 
 
 def test_the_end_of_input_at_every_prompt_is_quit(mailserver: Any, pipe: Any) -> None:
-    for length in range(len(STORY)):
+    prompts = ("User name: ", "Password: ", "3: ", "From [alice@mailserver]: ", "To: ", "Subject: ")
+    asked = {**dict(enumerate(prompts)), 6: "full stop ends it):", 12: "3: ", 13: "Mail> "}
+    for length, prompt in asked.items():
         talk = pipe(*STORY[:length])
         assert (talk.err, talk.code) == ("", 0), STORY[:length]
+        last = talk.out.removesuffix("The input ended before the message did: nothing was sent.\n")
+        assert last.endswith(f"{prompt}\n")
+    talk = pipe(*STORY[: STORY.index("d 1") + 1])
+    assert talk.out.endswith("Mail> \n1 message deleted.\n")
+    assert (talk.err, talk.code) == ("", 0)
 
 
 def test_two_users(mailserver: Any, pipe: Any) -> None:
