@@ -24,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 STORED = "From bob@mailserver Mon Nov 23 14:05:09 2026\n"
 PATIENCE_SECONDS = 900.0  # mutt asks for one header block after another
 PAGES = 20
-MUTTRC = "set ssl_starttls=no ssl_force_tls=no\nset pop_pass=wonderland\nset header_cache="
+MUTTRC = (
+    "set ssl_starttls=no ssl_force_tls=no pop_checkinterval=86400\n"  # a check lists all again
+    "set pop_pass=wonderland\nset header_cache="
+)
 
 
 def main() -> int:
@@ -157,7 +160,8 @@ def usage(client: Face) -> tuple[float, float]:
 
 def report(name: str, opened: float, pages: float, jump: float, cpu: float, memory: float) -> None:
     """One row."""
-    print(f"{name:<26}{opened:8.2f} s{pages:8.2f} s{jump:10.2f} s{cpu:9.2f} s{memory:6.0f} MB")
+    row = f"{name:<26}{opened:8.2f} s{pages:8.2f} s{jump:10.2f} s{cpu:9.2f} s{memory:6.0f} MB"
+    print(row, flush=True)
 
 
 if __name__ == "__main__":
