@@ -26,5 +26,5 @@ def explain(problem: Unreachable | Pop3Error) -> str:
         case Refused():
             return f"The server refuses for the moment: {words}"
         case ConnectionLost() | ProtocolError() | BadArgument() | Unreachable():
-            return f"{words[:1].upper()}{words[1:]}."
+            return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('?') else '.'}"
     return words

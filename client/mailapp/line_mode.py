@@ -149,9 +149,9 @@ class LineMode:
                 raise
             self._leave(mailbox)
         except Pop3Error as problem:
-            self._say(explain(problem) + kept(mailbox))
+            self._say(f"{explain(problem)} {mailbox.fate}".rstrip())
         except KeyboardInterrupt:
-            self._say("\nCancelled." + kept(mailbox))
+            self._say(f"\nCancelled. {mailbox.fate}".rstrip())
         finally:
             mailbox.abandon()
 
@@ -228,11 +228,6 @@ class LineMode:
             answer = self._terminal.read_line(f"{question} (y/n) ").strip().lower()
             if answer in {"y", "yes", "n", "no"}:
                 return answer[0] == "y"
-
-
-def kept(mailbox: Mailbox) -> str:
-    """What became of the marks when a session broke off before QUIT."""
-    return " Nothing was deleted." if mailbox.marked else ""
 
 
 def _contents(mailbox: Mailbox) -> str:

@@ -77,6 +77,7 @@ class Mailbox:
         self.marked: set[int] = set()
         self._ids: dict[int, str] = {}
         self._sizes: dict[int, int] = {}
+        self._is_deleting = False  # from QUIT until its answer
         self._new_now: set[str] = set()  # new when this session first listed them
         self._open()
 
@@ -228,7 +229,9 @@ class Mailbox:
         marked = sorted(self.marked)
         self._learn(marked)
         refused = tuple(self._client.delete(marked))
+        self._is_deleting = bool(marked)
         self._client.quit()
+        self._is_deleting = False
         kept = {number for number, _ in refused}
         gone = [self._ids[number] for number in marked if number not in kept]
         self._state.forget(self._account, filter(None, gone))
@@ -240,6 +243,13 @@ class Mailbox:
         self.marked.clear()
         self.reopen()
         return farewell
+
+    @property
+    def fate(self) -> str:
+        """What became of the marked messages when a session broke off, in words."""
+        if self._is_deleting:
+            return "Perhaps the marked messages were deleted."
+        return "Nothing was deleted." if self.marked else ""
 
     def release(self) -> None:
         """QUIT and delete nothing, so that others may open the mailbox; `reopen` comes back."""
@@ -257,6 +267,7 @@ class Mailbox:
         before = self._ids, self._sizes
         self._open()
         self._ids, self._sizes = {}, {}
+        self._is_deleting = False
         try:
             if marked:
                 self.learn_all()

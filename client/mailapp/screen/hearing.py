@@ -180,15 +180,13 @@ def _trouble(pile: Pile, trouble: news.Trouble, server: str) -> Wish | None:
     mail_list, wish = pile.find(MailList), trouble.wish
     if trouble.certificate is not None:
         return Show(Certificate.of(trouble))
+    if mail_list is not None:
+        pile.put(mail_list, replace(mail_list, is_stalled=True))
     if trouble.is_login:
         user = wish.account.user if isinstance(wish, wishes.SignIn) else ""
         pile.begin_with(Login(server, editing.field(user), at=1 if user else 0))
     if trouble.is_in_use:
         return Ask(f"{trouble.text} Try again?", (("y", "try again", wish),))
-    if isinstance(wish, wishes.Load | wishes.Arrange) and mail_list is not None:
-        pile.put(mail_list, replace(mail_list, is_stalled=True))
-    if isinstance(wish, wishes.Leave | wishes.Commit):
-        return Say(f"{trouble.text} Nothing was deleted.")
     if isinstance(wish, wishes.Send):
         return Say("You did not wait for the server's answer: perhaps it was sent.")
     return Say(trouble.text)

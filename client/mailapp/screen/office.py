@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mailapp import actions, answering, message_view
 from mailapp.actions import Server
@@ -59,6 +60,12 @@ class Office:
 
     def perform(self, job: Job, progress: Progress) -> News:
         """Do it; whatever may go wrong with servers and disks becomes Trouble."""
+        news = self._tried(job, progress)
+        if isinstance(news, Trouble) and isinstance(job, wishes.Leave | wishes.Commit):
+            return replace(news, text=f"{news.text} {self._reader.fate}".rstrip())
+        return news
+
+    def _tried(self, job: Job, progress: Progress) -> News:
         try:
             return self._jobs[type(job)](job, progress)
         except Gone:

@@ -49,6 +49,11 @@ class Reader:
         self._mailbox.cancel()
         return True
 
+    @property
+    def fate(self) -> str:
+        """What became of what was to be deleted, in words."""
+        return self._mailbox.fate if self._mailbox else ""
+
     def close(self) -> None:
         """Drop the session: nothing is deleted."""
         if self._message is not None:
@@ -114,7 +119,7 @@ class Reader:
 
     def commit(self, job: wishes.Commit, _: Progress) -> News:
         """Commit."""
-        said = _what_went(self._leave(job.marked))
+        said = " ".join(self._leave(job.marked).lines())
         self.marked = frozenset()
         self.is_over = True
         self._session()
@@ -125,7 +130,7 @@ class Reader:
         said, count = "", self._box.count
         if job.marked:
             farewell = self._leave(job.marked)
-            said = self._and_lost(_what_went(farewell))
+            said = self._and_lost(" ".join(farewell.lines()))
             count = self._box.count - farewell.deleted
         else:
             self.release(wishes.Release(), progress)
@@ -273,15 +278,6 @@ class Reader:
 def contents(mailbox: Mailbox) -> str:
     """What is in it, in words."""
     return f"{counted(mailbox.count, 'message')}, {octets(mailbox.octets)}"
-
-
-def _what_went(farewell: Farewell) -> str:
-    said = [f"{counted(farewell.deleted, 'message')} deleted."] if farewell.deleted else []
-    said += [
-        f"Message {number} was not deleted: {visible_line(words)}."
-        for number, words in farewell.refused
-    ]
-    return " ".join(said)
 
 
 def _header_lines(message: Message) -> Iterator[str]:

@@ -76,7 +76,9 @@ def _smtp(server: Server, account: Account | None) -> Iterator[Step]:
         return
     try:
         yield Step("SMTP greeting", True, smtp.greeting.decode("utf-8", "replace"))
-        extensions = [f"{name} {value}".strip() for name, value in smtp.esmtp_features.items()]
+        extensions = [
+            " ".join((name, *value.split())) for name, value in smtp.esmtp_features.items()
+        ]
         yield Step("SMTP extensions", True, ", ".join(extensions).upper() or "none")
         yield _tls("SMTP TLS", smtp.is_encrypted, smtp.has_extn("starttls"))
         yield _smtp_login(smtp, account)

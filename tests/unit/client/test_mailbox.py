@@ -52,3 +52,20 @@ def test_marks_that_have_no_name_are_told(peer: Start, login: Sequence[Any]) -> 
     assert mailbox.reopen() == "2 marks cannot be found again."
     assert not mailbox.marked
     mailbox.abandon()
+
+
+@pytest.mark.parametrize(
+    ("answers", "fate"),
+    [
+        (("DELE 2",), "Nothing was deleted."),
+        (("DELE 2", b"+OK\r\n", "QUIT"), "Perhaps the marked messages were deleted."),
+    ],
+)
+def test_only_what_is_known_is_said_of_deletions(
+    peer: Start, login: Sequence[Any], answers: tuple[Any, ...], fate: str
+) -> None:
+    mailbox = opened(peer((*login, *BEGINNING, *answers)).port)
+    mailbox.mark([2])
+    with pytest.raises(ConnectionLost):
+        mailbox.leave()
+    assert mailbox.fate == fate

@@ -305,6 +305,11 @@ def test_a_lost_list_is_not_fetched_again_by_itself() -> None:
     assert "The connection was lost." in shown(desk)
     press(desk, "up")
     assert desk.lacks(SIZE, 0.0) != []
+    hear(desk, Trouble("The connection was lost.", load))
+    press(desk, "q")
+    leave = Leave(frozenset())
+    assert hear(desk, Trouble("The server is away. Nothing was deleted.", leave)) == []
+    assert "Nothing was deleted." in shown(desk)
 
 
 def test_the_order_outlives_the_session() -> None:
