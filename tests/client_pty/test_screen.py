@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client_pty.face import Face
+from tests.client_pty.face import DEADLINE_SECONDS, Face
 
 Start = Callable[..., Face]
 
@@ -21,11 +22,17 @@ def face(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> I
     secret = mailserver.data / "secret"
     secret.write_text("wonderland\n")
 
-    def start(columns: int = 80, rows: int = 24, signs_in: bool = True, **env: str) -> Face:
+    def start(
+        columns: int = 80,
+        rows: int = 24,
+        signs_in: bool = True,
+        program: list[str] | None = None,
+        **env: str,
+    ) -> Face:
         ports = [str(mailserver.smtp_port), str(mailserver.pop3_port)]
         who = ["--user", "alice", "--password-file", str(secret)] if signs_in else []
         settings = {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/bin:/usr/bin"}
-        command = [*client_command, *who, "127.0.0.1", *ports]
+        command = [*(program or client_command), *who, "127.0.0.1", *ports]
         running.append(Face(command, settings | env, columns, rows))
         return running[-1]
 
@@ -142,6 +149,32 @@ def test_the_text_can_be_written_in_an_editor(mailserver: Any, face: Start, tmp_
     assert client.ends() == 130
 
 
+IMPATIENT = """
+import mailclient
+from mailapp.screen import shell
+
+shell.IDLE_SECONDS = 0.3
+mailclient.main()
+"""
+
+
+def test_a_mailbox_that_nobody_looks_at_is_let_go(
+    mailserver: Any, face: Start, client_command: list[str]
+) -> None:
+    """What the next key needs begins a new session."""
+    mailserver.deliver(b"Subject: idle\n\nthe text\n")
+    python, program = client_command
+    client = face(program=[python, "-c", IMPATIENT], PYTHONPATH=str(Path(program).parent))
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for("idle")
+    client.types("P")
+    client.waits_for("POP3 C: QUIT", "POP3 S: +OK")
+    mailserver.pop3().quit()
+    client.types("q", "Enter")
+    client.waits_for("Subject: idle", "the text")
+
+
 def test_a_mailbox_in_use_is_offered_again(mailserver: Any, face: Start) -> None:
     mailserver.deliver(b"Subject: patience\n\nx\n")
     client = face()
@@ -172,6 +205,20 @@ def test_nothing_of_a_message_drives_the_terminal(mailserver: Any, face: Start) 
     assert "\x1b]52" not in client.raw
     client.types("q", "q", "q")
     assert client.ends() == 0
+
+
+def test_colours_are_the_sixteen_that_every_terminal_has(mailserver: Any, face: Start) -> None:
+    mailserver.deliver(b"Subject: grey\n\n> quoted\n")
+    client = face()
+    client.waits_for("Manage Mail")
+    client.types("1")
+    client.waits_for(">  1 N")
+    assert (client.screen.cursor.y, client.screen.cursor.x) == (2, 0)
+    assert not client.screen.cursor.hidden
+    client.types("Enter")
+    client.waits_for("> quoted")
+    assert "\x1b[0;36m" in client.raw
+    assert not re.search(r"\x1b\[[0-9;]*\b[34]8;", client.raw)
 
 
 def test_no_color_has_no_colour(mailserver: Any, face: Start) -> None:
@@ -227,9 +274,23 @@ aGVsbG8=
 """
 
 
+def wait_for_text(path: Path) -> str:
+    """What another program writes to the file, once it is there."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return path.read_text()
+
+
 def test_headers_source_and_attachments(mailserver: Any, face: Start, tmp_path: Path) -> None:
     mailserver.deliver(MIXED)
-    client = face()
+    opener, opened = tmp_path / "xdg-open", tmp_path / "opened"
+    opener.write_text(
+        f'#!/bin/sh\nstat -c "%n %a" "$1" > {opened}.part && mv {opened}.part {opened}\n'
+    )
+    opener.chmod(0o755)
+    client = face(PATH=f"{tmp_path}:/bin:/usr/bin", TMPDIR=str(tmp_path))
     client.waits_for("Manage Mail")
     client.types("1")
     client.waits_for("N @", "Pläne")
@@ -248,6 +309,16 @@ def test_headers_source_and_attachments(mailserver: Any, face: Start, tmp_path: 
     client.types("Ctrl-U", str(tmp_path / "saved"), "Enter")
     client.waits_for("Saved as")
     assert (tmp_path / "saved").read_bytes() == b"hello"
+    client.types("o")
+    client.waits_for("Open plans.pdf with another program?")
+    client.types("Esc")
+    client.waits_for("Enter save", without="another program")
+    assert not opened.exists()
+    client.types("o", "y")
+    client.waits_for("Given to xdg-open: ")
+    name, mode = wait_for_text(opened).split()
+    assert (Path(name).name, mode) == ("plans.pdf", "600")
+    assert Path(name).read_bytes() == b"hello"
     assert (tmp_path / "saved").stat().st_mode & 0o777 == 0o600
     client.types("s", "Ctrl-U", str(tmp_path / "saved"), "Enter")
     client.waits_for("File exists")

@@ -130,7 +130,7 @@ def test_any_html_is_read(pieces: list[str]) -> None:
 def test_time_is_linear(unit: str) -> None:
     started = time.process_time()
     html = HtmlText()
-    for _ in range(64):
+    for _ in range(16):
         html.feed(unit * (65_536 // len(unit)))
     html.close()
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 1.25

@@ -274,6 +274,13 @@ def test_what_takes_long_is_shown_and_can_be_cancelled() -> None:
     assert "Cancelled." in shown(desk)
 
 
+def test_a_mailbox_with_marks_is_held() -> None:
+    desk = at_the_list()
+    assert desk.is_idle
+    press(desk, "d")
+    assert not desk.is_idle
+
+
 def test_keys_typed_ahead_wait() -> None:
     desk = at_the_list()
     press(desk, "c-m", "q", "d")
