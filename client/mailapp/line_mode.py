@@ -145,7 +145,10 @@ class LineMode:
                     lambda draft: self._sender(account).answer(draft),
                 ).run()
             except EndOfInput:
-                self._leave(mailbox)
+                if not self._terminal.is_interactive:
+                    self._leave(mailbox)
+                elif mailbox.marked:  # nobody said yes: a line may have been cut off, too
+                    self._say(f"\n{mailbox.fate}")
                 raise
             self._leave(mailbox)
         except Pop3Error as problem:

@@ -13,8 +13,8 @@ MARKS_COLUMNS = 4
 MAX_INDENT = 8  # of a reply in its thread
 _LETTERS = {NEW: "N", OLD: "O", ANSWERED: "r"}
 MARKS = (
-    "N new   O listed before, not read   r answered   D to be deleted   @ attachment",
-    "! the sender may not be who it seems (the message says why)",
+    "N new   O listed before, not read   r answered   D to be deleted",
+    "@ attachment   ! the sender may not be who it seems (see the message)",
 )
 
 

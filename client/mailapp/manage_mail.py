@@ -31,7 +31,7 @@ VERBS = (
     Verb("next", "n", "next", "the page after it"),
     Verb("find", "/", "find words", "list what has them; such as: find from:bob"),
     Verb("limit", "l", "limit is:new", "list only what matches from now on; limit: all"),
-    Verb("sort", "o", "sort date", f"by {', '.join(Order)}; with: back"),
+    Verb("sort", "o", "sort date back", f"by {', '.join(Order)}"),
     Verb("threads", "t", "threads", "answers below what they answer"),
     Verb("check", "c", "check", "look for new mail"),
     Verb("reply", "r", "reply 3", "answer who wrote it"),

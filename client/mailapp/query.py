@@ -30,8 +30,9 @@ _CONTENTS: dict[str, Match] = {"attachment": _FLAGS["attachment"]}
 _SIZE = re.compile(r"([<>])(\d{1,12})([kmg]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 HELP = (
-    'Words of sender or subject, and: from:bob to:lab subject:"lab 3" date:2026-11 size:>1m',
-    "is:new is:unread is:old is:read is:answered is:deleted has:attachment; -is:new for not.",
+    'Words of sender or subject; from:bob to:lab subject:"lab 3" date:2026-11',
+    "size:>1m is:new is:unread is:old is:read is:answered is:deleted",
+    "has:attachment; with - before it: not, such as -is:new.",
 )
 
 

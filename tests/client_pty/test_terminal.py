@@ -182,7 +182,7 @@ def test_ctrl_c_cancels_and_then_quits(mailserver: Any, terminal: Any) -> None:
     assert mailserver.count() == 1
 
 
-def test_ctrl_d_leaves_and_deletes_what_was_marked(mailserver: Any, terminal: Any) -> None:
+def test_ctrl_d_leaves_and_is_no_yes_to_deleting(mailserver: Any, terminal: Any) -> None:
     mailserver.deliver(b"Subject: s\n\nx\n")
     child = terminal()
     log_in(child)
@@ -192,11 +192,11 @@ def test_ctrl_d_leaves_and_deletes_what_was_marked(mailserver: Any, terminal: An
     child.sendline("d 1")
     child.expect_exact("Mail> ")
     child.sendeof()
-    child.expect_exact("1 message deleted.")
+    child.expect_exact("Nothing was deleted.")
     child.expect(pexpect.EOF)
     child.wait()
     assert child.exitstatus == 0
-    assert mailserver.count() == 0
+    assert mailserver.count() == 1
 
 
 def test_a_killed_client_deletes_nothing(mailserver: Any, terminal: Any) -> None:

@@ -66,6 +66,15 @@ def test_manage_mail(peer: Start, check: list[Any], listed: list[Any], word: str
     server.finish()
 
 
+def test_help_fits_into_72_columns(peer: Start, check: list[Any], listed: list[Any]) -> None:
+    said, _ = talk(
+        peer(check, [*listed, "QUIT", b"+OK\r\n"]), "alice", "secret", "m", "?", "q", "3"
+    )
+    rows = said.split("Mail> ")[1].split("\n")
+    assert "  d  delete 3 5-7     mark messages to be deleted when you leave" in rows
+    assert not [row for row in rows if len(row) > 72]
+
+
 def test_a_wrong_password_is_asked_for_again(peer: Start, check: list[Any]) -> None:
     wrong = [*GREETED, "USER alice", b"+OK\r\n", "PASS x", b"-ERR [AUTH] n\x1bo\r\n"]
     said, code = talk(peer(wrong, check), "alice", "x", "alice", "secret", "3")
