@@ -25,7 +25,7 @@ STORED = "From bob@mailserver Mon Nov 23 14:05:09 2026\n"
 PATIENCE_SECONDS = 900.0  # mutt asks for one header block after another
 PAGES = 20
 MUTTRC = (
-    "set ssl_starttls=no ssl_force_tls=no pop_checkinterval=86400\n"  # a check lists all again
+    "set ssl_starttls=no ssl_force_tls=no pop_checkinterval=32767\n"  # a check lists all again
     "set pop_pass=wonderland\nset header_cache="
 )
 
