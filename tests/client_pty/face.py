@@ -82,6 +82,7 @@ class Face:
     def ends(self) -> int:
         """The exit status, once it is over."""
         self.child.expect(pexpect.EOF)
+        self.raw += self.child.before or ""
         self.child.wait()
         return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
 
