@@ -70,7 +70,7 @@ test: setup
 e2e: setup
 	lab/prepare.sh
 	MAIL_TAG=e2e docker compose --profile client --progress quiet build
-	$(BIN)/python -m pytest tests/integration $(ARGS)
+	$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/integration) $(ARGS)
 
 # Led by coverage too where atheris has a wheel; without it the inputs are by chance alone.
 fuzz: setup
