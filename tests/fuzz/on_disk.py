@@ -88,11 +88,11 @@ class IndexFile(Target):
     """An index file's octets: entries that join, or none."""
 
     seeds = (
-        index.pack_header(7, 60)
+        index.pack_header(7, 60, 1)
         + index.pack(
             [index.Entry(0, 20, 15, b"a" * 12, 1, 9), index.Entry(20, 40, 30, b"b" * 12, 1, 8)]
         ),
-        index.pack_header(7, 0),
+        index.pack_header(7, 0, 1),
     )
 
     def check(self, data: bytes) -> None:
@@ -124,8 +124,9 @@ class Mailbox(Target):
             (folder / "mymailbox").unlink(missing_ok=True)
         (folder / "mymailbox").write_bytes(foreign)
         if indexed:
-            inode = (folder / "mymailbox").stat().st_ino
-            (folder / ".index").write_bytes(index.pack_header(inode, len(foreign)) + indexed)
+            found = (folder / "mymailbox").stat()
+            header = index.pack_header(found.st_ino, found.st_size, found.st_ctime_ns)
+            (folder / ".index").write_bytes(header + indexed)
         store = FileStore(self.folder, lambda: 0.0, reserve_octets=0)
         try:
             self._read(store)

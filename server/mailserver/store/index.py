@@ -4,7 +4,8 @@ It may be deleted, be stale or be torn at any time: it is trusted only as far as
 mailbox, and made again from there. Entries are written before the records they announce: after a
 crash in the middle of an append they tell how much of the mailbox file is whole.
 
-    header   magic, version, inode of the mailbox file, how much of that file is settled
+    header   magic, version, inode of the mailbox file, how much of that file is settled, when it
+             was changed last (st_ctime, which no program can set)
     entry    offset and length in the file, octets as sent, digest, ordinal among equal digests,
              crc32 of the record's first octets
 """
@@ -16,9 +17,9 @@ import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_HEADER = struct.Struct("<8sQQ")
-_SETTLED = struct.Struct("<Q")
-_MAGIC = b"mbindex1"
+_HEADER = struct.Struct("<8sQQQ")
+_SETTLED = struct.Struct("<QQ")
+_MAGIC = b"mbindex2"
 _ENTRY = struct.Struct("<QQQ12sII")
 
 HEADER_SIZE = _HEADER.size
@@ -61,16 +62,18 @@ class Index(NamedTuple):
     settled: int
     """Where the mailbox ended when it was last known to be whole. Entries behind it announce an
     append that was not finished; what another program did to the file ends anywhere."""
+    changed: int = 0
+    """When one of us last changed the mailbox file, in nanoseconds since the epoch."""
 
 
-def pack_header(inode: int, settled: int) -> bytes:
+def pack_header(inode: int, settled: int, changed: int) -> bytes:
     """The beginning of an index."""
-    return _HEADER.pack(_MAGIC, inode, settled)
+    return _HEADER.pack(_MAGIC, inode, settled, changed)
 
 
-def pack_settled(settled: int) -> bytes:
+def pack_settled(settled: int, changed: int) -> bytes:
     """The part of the header that each append changes, for SETTLED_OFFSET."""
-    return _SETTLED.pack(settled)
+    return _SETTLED.pack(settled, changed)
 
 
 def pack(entries: Iterable[Entry]) -> bytes:
@@ -82,7 +85,7 @@ def unpack(octets: bytes, inode: int) -> Index:
     """The entries up to the first that does not fit; none when it is another file's index."""
     if len(octets) < HEADER_SIZE:
         return Index([], 0)
-    magic, its_inode, settled = _HEADER.unpack_from(octets)
+    magic, its_inode, settled, changed = _HEADER.unpack_from(octets)
     if (magic, its_inode) != (_MAGIC, inode):
         return Index([], 0)
     whole = len(octets) - (len(octets) - HEADER_SIZE) % ENTRY_SIZE
@@ -95,15 +98,15 @@ def unpack(octets: bytes, inode: int) -> Index:
         expected += entry.length
     if len({entry.digest for entry in entries}) < len(entries):
         entries = _told_apart(entries)
-    return Index(entries, settled)
+    return Index(entries, settled, changed)
 
 
-def ends_settled(header: bytes, last: bytes, inode: int, end: int) -> bool:
+def ends_settled(header: bytes, last: bytes, inode: int, end: int, changed: int) -> bool:
     """The header and the last entry of an index agree that the mailbox is whole and ends there."""
     if len(header) < HEADER_SIZE or len(last) < ENTRY_SIZE:
         return False
     offset, length = _ENTRY.unpack(last)[:2]
-    return _HEADER.unpack(header) == (_MAGIC, inode, end) and offset + length == end
+    return _HEADER.unpack(header) == (_MAGIC, inode, end, changed) and offset + length == end
 
 
 def _told_apart(entries: list[Entry]) -> list[Entry]:

@@ -12,6 +12,7 @@ import fcntl
 import itertools
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,9 @@ _RECOVERY_LOCK = "lock"
 
 JOURNAL_OCTETS = 16 * 1024 * 1024
 """Of each of the two files."""
+JOURNAL_SECONDS = 5.0
+"""How long one is written to. What another program takes out of a mailbox may come back at a start
+after a crash, if a journal still promises it."""
 DIRTY_LIMIT = 1000
 """Mailbox files that wait for a sync; each is a descriptor."""
 
@@ -45,10 +49,13 @@ class _File:
         """From its beginning; what it holds is not needed any more."""
         self.epoch = secrets.randbits(64)
         self.end = 0
+        self.begun = 0.0  # when it was written to first
         self.batches = 0
 
     def append(self, octets: bytes) -> None:
         """One batch more; on stable storage after this, or OSError."""
+        if not self.end:
+            self.begun = time.monotonic()
         durable.write_at(self.fd, octets, self.end)
         durable.sync_data(self.fd)
         self.end += len(octets)
@@ -68,6 +75,7 @@ class Intake:
         redo: Callable[[int], None],
         octets: int = JOURNAL_OCTETS,
         dirty: int = DIRTY_LIMIT,
+        seconds: float = JOURNAL_SECONDS,
         background: Executor | None = None,
     ) -> None:
         """Takes the first journal that is nobody's, in `folder`; whoever calls has recovered it.
@@ -83,6 +91,7 @@ class Intake:
         self.limit = octets - 2 * journal.BLOCK
         """Octets of the biggest batch."""
         self._dirty = dirty
+        self._seconds = seconds
         self._background = background
         self._spoilt = False
 
@@ -93,7 +102,8 @@ class Intake:
             self.settle()
             self._spoilt = False
         file = self._active
-        if file.end + octets <= self.limit and len(file.dirty) < self._dirty:
+        is_old = file.end > 0 and time.monotonic() - file.begun > self._seconds
+        if file.end + octets <= self.limit and len(file.dirty) < self._dirty and not is_old:
             return
         self._settle(self._other)
         self._other.restart()

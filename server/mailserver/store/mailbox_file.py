@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -37,14 +36,13 @@ from mailserver.store.pieces import (
     end_of,
     fits,
     gathered,
-    is_record,
     is_settled,
     open_mailbox,
     read_chunks,
     read_index,
 )
-from mailserver.store.rewriting import copy_records, replace_index
-from mailserver.store.scanning import is_whole, scan, was_cut
+from mailserver.store.rewriting import copy_records, keep_owner, replace_index
+from mailserver.store.scanning import are_records, is_whole, scan, was_cut
 
 SESSION_LOCK = ".session"
 
@@ -91,6 +89,7 @@ class MailboxFile:
         self.inode = 0
         self.edition = 0
         self._end = 0  # of the mailbox, in octets, as far as it was looked at
+        self._changed = 0  # when, in nanoseconds, as far as it was looked at
         self._index_inode = 0
         self._index_end = 0
         self._unsaved: list[Entry] | None = None  # all entries, when the index can't be written
@@ -161,14 +160,19 @@ class MailboxFile:
             return self._unsaved
         return read_index(self._index, self.inode).entries
 
-    def checked_entries(self) -> list[Entry]:
-        """All messages, each looked at: another program may have rewritten the file in place, and
-        left it as long as it was."""
+    def checked_entries(self, ids: Collection[str]) -> list[Entry]:
+        """All messages, each looked at; those with these unique ids to the octet, for they go."""
         entries = self.entries()
-        if not all(is_record(self._mailbox, entry) for entry in entries):
+        going = [entry for entry in entries if entry.unique_id in ids]
+        are_whole = all(is_whole(self._mailbox, self._end, entry) for entry in going)
+        if not (are_whole and are_records(self._mailbox, self._end, entries)):
             entries = scan(self._mailbox, self._end, [])
             self._save(entries)
         return entries
+
+    def is_still(self, inode: int, changed: int) -> bool:
+        """After `refresh`: this file, and nobody wrote to it since."""
+        return (self.inode, self._changed) == (inode, changed)
 
     def _keeps_up(self, found: os.stat_result) -> bool:
         """Nothing happened since the last look, or only appends of other servers, all settled."""
@@ -182,11 +186,13 @@ class MailboxFile:
         if said.inode != self.inode or not said.is_done:
             return False
         self.edition = said.number
-        if (found.st_size, listing.st_size) == (self._end, self._index_end):
+        seen = self._end, self._index_end, self._changed
+        if (found.st_size, listing.st_size, found.st_ctime_ns) == seen:
             return True
         if self._unsaved is not None or not is_settled(self._index, found, listing.st_size):
             return False
         self._end, self._index_end = found.st_size, listing.st_size
+        self._changed = found.st_ctime_ns
         return True
 
     def _create(self) -> None:
@@ -216,10 +222,10 @@ class MailboxFile:
             durable.sync_directory(self._data_folder)
         in_place = True
         if promises is not None:
-            in_place = self._redo(promises)
+            in_place = self._redo(promises, indexed)
         elif self._is_unfinished(indexed):
             with orphans.promised(self._data_folder, self.user) as known:
-                in_place = self._redo(known)
+                in_place = self._redo(known, indexed)
         self._begin_edition()
         if not in_place:
             self._end_edition()
@@ -232,12 +238,15 @@ class MailboxFile:
             return indexed.entries[-1].end > indexed.settled
         return self._end > indexed.settled
 
-    def _redo(self, promises: Iterable[Promise]) -> bool:
+    def _redo(self, promises: Iterable[Promise], indexed: Index) -> bool:
         """Write again what the journals promise of this edition. False: another program put
         something else there, and the records were looked for one by one."""
-        misplaced: list[Promise] = []
         mine = self.in_force(promises, self.inode)
         last = max((one.put.offset + one.put.length for one in mine), default=0)
+        if self._were_moved([one.put for one in mine], indexed):
+            self._find_or_append([one for one in mine if one.put.body != journal.APART])
+            return False
+        misplaced: list[Promise] = []
         for one in mine:
             put = one.put
             if put.body == journal.APART:
@@ -256,6 +265,15 @@ class MailboxFile:
         if misplaced:
             self._find_or_append(misplaced)
         return not misplaced
+
+    def _were_moved(self, puts: Sequence[Put], indexed: Index) -> bool:
+        """Another program took out what was before them: they lie elsewhere, and their places may
+        look as if nothing had reached them yet."""
+        before = [one for one in indexed.entries if puts and one.end == puts[0].offset]
+        if not before or is_whole(self._mailbox, self._end, before[0]):
+            return False
+        places = {one.digest: one.offset for one in scan(self._mailbox, self._end, [])}
+        return any(places.get(put.digest, put.offset) != put.offset for put in puts)
 
     def in_force(self, promises: Iterable[Promise], inode: int) -> list[Promise]:
         """Those of the present edition of the mailbox file with this inode, by their places."""
@@ -337,6 +355,9 @@ class MailboxFile:
         known = [entry for entry in indexed.entries if entry.end <= min(indexed.settled, self._end)]
         if known and not is_whole(self._mailbox, self._end, known[-1]):
             known = []
+        untouched = indexed.changed == self._last_change()
+        if not (untouched or are_records(self._mailbox, self._end, known)):
+            known = []
         if len(known) < len([one for one in indexed.entries if one.end <= indexed.settled]):
             self._end_edition()  # another program rewrote the file in place
         elif indexed.settled <= self._end:
@@ -346,8 +367,13 @@ class MailboxFile:
             self._end_with_empty_line()
             entries = scan(self._mailbox, self._end, known)
         size = index.HEADER_SIZE + len(entries) * index.ENTRY_SIZE
-        if indexed != (entries, self._end) or self._index_end != size:
+        self._changed = self._last_change()
+        if indexed != (entries, self._end, self._changed) or self._index_end != size:
             self._save(entries)
+
+    def _last_change(self) -> int:
+        """Of the mailbox file, by whomever."""
+        return os.fstat(self._mailbox).st_ctime_ns
 
     def _finish_append(self, known: list[Entry], announced: list[Entry]) -> None:
         """Add the announced records that are whole to the known ones, and set aside the rest."""
@@ -419,8 +445,10 @@ class MailboxFile:
     def commit(self) -> None:
         """The appended records stay."""
         self._end, self._index_end = self._pending
+        self._changed = self._last_change()
+        settled = index.pack_settled(self._end, self._changed)
         with suppress(OSError):  # the next one who opens the file finds it out
-            durable.write_at(self._index, index.pack_settled(self._end), index.SETTLED_OFFSET)
+            durable.write_at(self._index, settled, index.SETTLED_OFFSET)
 
     def roll_back(self) -> None:
         """The announced records go, from the file and, by the edition, from the journals. The next
@@ -451,10 +479,10 @@ class MailboxFile:
         name = f"{MAILBOX}.new"
         new = durable.open_file(name, self.folder, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
-            os.fchmod(new, stat.S_IMODE(os.fstat(self._mailbox).st_mode))
+            keep_owner(self._mailbox, new)
             moved = copy_records(self._mailbox, entries[0].offset, kept, new)
             self.replace(self._mailbox, new)
-            replace_index(self.folder, os.fstat(new).st_ino, moved)
+            replace_index(self.folder, new, moved)
         except BaseException:
             durable.remove(name, self.folder)
             raise
@@ -481,7 +509,8 @@ class MailboxFile:
 
     def _save(self, entries: list[Entry]) -> None:
         """Write the index afresh. Reading and deleting go on without it (the disk may be full)."""
-        octets = index.pack_header(self.inode, self._end) + index.pack(entries)
+        self._changed = self._last_change()
+        octets = index.pack_header(self.inode, self._end, self._changed) + index.pack(entries)
         try:
             os.ftruncate(self._index, 0)
             self._index_end = durable.write_at(self._index, octets, 0)

@@ -101,12 +101,12 @@ class MailboxLock:
         if self._foreign is Foreign.OFF:
             return True
         try:
-            if not self._try_mailbox() or self._is_dotlocked():
-                free = False
-            elif replace or self._foreign is Foreign.DOTLOCK:
-                free = self._try_dotlock()
-            else:
-                free = True
+            self._mailbox, _ = open_mailbox(self._folder, self._user, os.O_RDWR | os.O_CREAT)
+            # Looked for before, too: Python's mailbox, when it has put a new file in place under
+            # its dotlock, tries to lock that file once, and breaks off if it can't.
+            free = not self._is_dotlocked() and self._try_fcntl() and not self._is_dotlocked()
+            if replace or self._foreign is Foreign.DOTLOCK:
+                free = free and self._try_dotlock()
             # Between opening and locking it, another program may have replaced the file.
             free = free and self._in_place()
         except BaseException:
@@ -129,8 +129,7 @@ class MailboxLock:
 
     # -- the mailbox -------------------------------------------------------------------------------
 
-    def _try_mailbox(self) -> bool:
-        self._mailbox, _ = open_mailbox(self._folder, self._user, os.O_RDWR | os.O_CREAT)
+    def _try_fcntl(self) -> bool:
         try:
             fcntl.fcntl(self._mailbox, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES (fcntl(2))

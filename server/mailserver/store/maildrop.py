@@ -17,6 +17,7 @@ from mailserver.store.locks import FileLock
 from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile, SetAside
 from mailserver.store.mailbox_lock import Foreign
 from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_index
+from mailserver.store.scanning import is_whole
 
 WRITE_LOCK_SECONDS = 10.0
 """How long a login or a QUIT waits for others to finish writing."""
@@ -26,6 +27,7 @@ _AT_HAND_OCTETS = 128 * 1024
 @dataclass(frozen=True, slots=True)
 class _Opened:
     fd: int
+    found: os.stat_result
     entries: list[Entry]
 
 
@@ -75,6 +77,7 @@ class FileMaildrop:
             self.close()
             raise
         self._mailbox, self._entries = opened.fd, opened.entries
+        self._inode, self._changed = opened.found.st_ino, opened.found.st_ctime_ns
         self.octets: Sequence[int] = [entry.octets for entry in self._entries]
 
     @property
@@ -102,8 +105,9 @@ class FileMaildrop:
         try:
             fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
             try:
-                entries, settled = read_index(listing, found.st_ino)
+                entries, settled, changed = read_index(listing, found.st_ino)
                 fits = found.st_size == settled == (entries[-1].end if entries else 0)
+                fits = fits and found.st_ctime_ns == changed  # or another program writes
                 fits = fits and (not entries or is_record(fd, entries[-1]))
                 fits = fits and self._is_as_it_was_left(found.st_ino)
             except BaseException:
@@ -114,7 +118,7 @@ class FileMaildrop:
         finally:
             os.close(listing)
         if fits:
-            return _Opened(fd, entries)
+            return _Opened(fd, found, entries)
         os.close(fd)
         return None
 
@@ -131,10 +135,10 @@ class FileMaildrop:
         file = self._locked_file()
         try:
             entries = file.entries()
-            fd, _ = open_mailbox(self._folder, self._user, os.O_RDONLY)
+            fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
         finally:
             file.close()
-        return _Opened(fd, entries)
+        return _Opened(fd, found, entries)
 
     def _locked_file(self, *, replace: bool = False) -> MailboxFile:
         """The mailbox, under its locks (freed by `close`) and repaired."""
@@ -160,14 +164,31 @@ class FileMaildrop:
             return None
         if found != entry.length or index.beginning(record) != entry.beginning:
             return None
-        return mbox.read_record(bytes(record))
+        octets = bytes(record)
+        if self._last_change() != self._changed and mbox.digest_of(octets) != entry.digest:
+            return None
+        return mbox.read_record(octets)
 
     def content(self, number: int) -> Iterator[bytes]:
         """The message in pieces, CRLF line ends; raises MailboxUnusable or OSError."""
         entry = self._entries[number - 1]
-        if not is_record(self._mailbox, entry):
+        begun = self._last_change()
+        untouched = begun == self._changed and is_record(self._mailbox, entry)
+        if not (untouched or self._is_whole(entry)):
             raise MailboxUnusable(f"{self._user}: message {number} was moved by another program")
-        return read_content(self._mailbox, entry.offset, entry.end)
+        return self._read(number, entry, begun)
+
+    def _read(self, number: int, entry: Entry, begun: int) -> Iterator[bytes]:
+        yield from read_content(self._mailbox, entry.offset, entry.end)
+        if self._last_change() != begun and not self._is_whole(entry):
+            raise MailboxUnusable(f"{self._user}: message {number} was moved while it was read")
+
+    def _is_whole(self, entry: Entry) -> bool:
+        return is_whole(self._mailbox, os.fstat(self._mailbox).st_size, entry)
+
+    def _last_change(self) -> int:
+        """Of the mailbox file, by whomever."""
+        return os.fstat(self._mailbox).st_ctime_ns
 
     def last_login(self) -> int:
         """See `base.Maildrop`."""
@@ -180,12 +201,14 @@ class FileMaildrop:
     def delete(self, numbers: Sequence[int]) -> None:
         """Remove these messages durably, all or none; what arrived meanwhile stays.
 
-        They are found by their unique ids, so it matters not who wrote to the file meanwhile.
+        They are found by their unique ids, so it matters not who wrote to the file meanwhile; and
+        are looked at to the octet if anybody did.
         """
         gone = {self._entries[number - 1].unique_id for number in numbers}
         file = self._locked_file(replace=True)
         try:
-            entries = file.checked_entries()
+            untouched = file.is_still(self._inode, self._changed)
+            entries = file.checked_entries(set() if untouched else gone)
             file.keep_only([entry for entry in entries if entry.unique_id not in gone])
         finally:
             file.close()

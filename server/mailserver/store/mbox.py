@@ -141,6 +141,11 @@ def digest(record: Iterable[bytes]) -> bytes:
     return state.digest()
 
 
+def digest_of(record: bytes) -> bytes:
+    """The same for one that is in memory."""
+    return digest((record[:HEAD_OCTETS], record[HEAD_OCTETS:]))
+
+
 def record_starts(chunks: Iterable[bytes]) -> Iterator[int]:
     """Offsets of the records in a mailbox file's octets: From_ lines at its start or behind an
     empty line. Nothing else ends a record; no length that a message claims is believed."""

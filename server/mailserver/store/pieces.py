@@ -67,7 +67,7 @@ def is_settled(fd: int, mailbox: os.stat_result, index_end: int) -> bool:
         return False
     header = os.pread(fd, index.HEADER_SIZE, 0)
     last = os.pread(fd, index.ENTRY_SIZE, index_end - index.ENTRY_SIZE)
-    return index.ends_settled(header, last, mailbox.st_ino, mailbox.st_size)
+    return index.ends_settled(header, last, mailbox.st_ino, mailbox.st_size, mailbox.st_ctime_ns)
 
 
 def is_record(fd: int, entry: Entry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 
 from mailserver import durable
@@ -24,11 +25,24 @@ def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[E
     return moved
 
 
-def replace_index(folder: int, inode: int, entries: list[Entry]) -> None:
-    """Make the index of the mailbox file with this inode, if that can be done: it can always be
+def keep_owner(mailbox: int, new: int) -> None:
+    """The new file has the owner and the mode of the mailbox, as far as the system lets us. Raises
+    OSError."""
+    old, made = os.fstat(mailbox), os.fstat(new)
+    if (old.st_uid, old.st_gid) != (made.st_uid, made.st_gid):
+        with suppress(PermissionError):
+            os.fchown(new, old.st_uid, old.st_gid)
+    os.fchmod(new, stat.S_IMODE(old.st_mode))
+
+
+def replace_index(folder: int, mailbox: int, entries: list[Entry]) -> None:
+    """Make the index of this mailbox file, by its descriptor, if that can be done: it can always be
     made again."""
     name = f"{INDEX}.new"
-    octets = index.pack_header(inode, end_of(entries)) + index.pack(entries)
+    found = os.fstat(mailbox)
+    octets = index.pack_header(found.st_ino, end_of(entries), found.st_ctime_ns) + index.pack(
+        entries
+    )
     with suppress(OSError):
         fd = durable.open_file(name, folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 
 from mailserver.store import index, mbox
 from mailserver.store.index import Entry
-from mailserver.store.pieces import end_of, read_chunks, read_content
+from mailserver.store.pieces import end_of, is_record, read_chunks, read_content
 
 
 def is_whole(mailbox: int, end: int, entry: Entry) -> bool:
@@ -15,6 +16,16 @@ def is_whole(mailbox: int, end: int, entry: Entry) -> bool:
     if entry.end > end:  # or a digest of nothing would do
         return False
     return mbox.digest(read_chunks(mailbox, entry.offset, entry.end)) == entry.digest
+
+
+def are_records(mailbox: int, end: int, entries: list[Entry]) -> bool:
+    """Each entry's record is where it was. Those that begin like another are read whole, or one
+    might be in the place of the other."""
+    begun = Counter(entry.beginning for entry in entries)
+    return all(
+        is_record(mailbox, entry) if begun[entry.beginning] == 1 else is_whole(mailbox, end, entry)
+        for entry in entries
+    )
 
 
 def was_cut(mailbox: int, announced: Entry) -> bool:

@@ -24,11 +24,11 @@ def entries(*lengths: int, start: int = 0) -> list[Entry]:
 
 THREE = entries(100, 1, 2**40)
 END = THREE[-1].end
-WHOLE = index.pack_header(INODE, END) + index.pack(THREE)
+WHOLE = index.pack_header(INODE, END, 9) + index.pack(THREE)
 
 
 def test_what_was_packed_is_unpacked() -> None:
-    assert index.unpack(WHOLE, INODE) == Index(THREE, END)
+    assert index.unpack(WHOLE, INODE) == Index(THREE, END, 9)
     assert len(WHOLE) == HEADER_SIZE + 3 * ENTRY_SIZE
 
 
@@ -54,19 +54,19 @@ def test_zeros_in_place_of_an_entry_end_the_list() -> None:
 
 def test_entries_that_do_not_join_end_the_list() -> None:
     gap = [*entries(100, 100), *entries(100, start=201)]
-    octets = index.pack_header(INODE, 301) + index.pack(gap)
+    octets = index.pack_header(INODE, 301, 9) + index.pack(gap)
     assert index.unpack(octets, INODE).entries == gap[:2]
 
 
 def test_the_first_record_may_stand_behind_something_else() -> None:
     late = entries(10, 10, start=7)
-    assert index.unpack(index.pack_header(INODE, 27) + index.pack(late), INODE).entries == late
+    assert index.unpack(index.pack_header(INODE, 27, 9) + index.pack(late), INODE).entries == late
 
 
 @settings(max_examples=300 * MORE, deadline=None)
 @given(octets=st.binary(max_size=5 * ENTRY_SIZE))
 def test_garbage_gives_neighbours_or_nothing(octets: bytes) -> None:
-    found = index.unpack(index.pack_header(INODE, 5) + octets, INODE).entries
+    found = index.unpack(index.pack_header(INODE, 5, 9) + octets, INODE).entries
     assert len(found) <= len(octets) // ENTRY_SIZE
     for one, next_one in itertools.pairwise(found):
         assert one.end == next_one.offset
@@ -76,8 +76,8 @@ def test_garbage_gives_neighbours_or_nothing(octets: bytes) -> None:
 
 def test_how_much_is_settled_is_changed_in_place() -> None:
     octets = bytearray(WHOLE)
-    octets[index.SETTLED_OFFSET : HEADER_SIZE] = index.pack_settled(77)
-    assert index.unpack(bytes(octets), INODE) == Index(THREE, 77)
+    octets[index.SETTLED_OFFSET : HEADER_SIZE] = index.pack_settled(77, 8)
+    assert index.unpack(bytes(octets), INODE) == Index(THREE, 77, 8)
 
 
 def test_unique_ids_tell_equal_records_apart() -> None:
@@ -96,9 +96,9 @@ def test_known_entries_keep_their_ordinals() -> None:
 def test_equal_records_that_were_announced_blindly_are_told_apart() -> None:
     same = [entry._replace(digest=b"x" * 12) for entry in entries(5, 5, 5, 5)]
     same[1] = same[1]._replace(ordinal=2)
-    found = index.unpack(index.pack_header(INODE, 20) + index.pack(same), INODE).entries
+    found = index.unpack(index.pack_header(INODE, 20, 9) + index.pack(same), INODE).entries
     assert [entry.ordinal for entry in found] == [1, 2, 3, 4]
-    again = index.unpack(index.pack_header(INODE, 20) + index.pack(found), INODE).entries
+    again = index.unpack(index.pack_header(INODE, 20, 9) + index.pack(found), INODE).entries
     assert again == found
 
 

@@ -255,20 +255,24 @@ def test_a_file_written_over_with_its_first_record_kept(store: FileStore, box: B
     assert read(store, "bob")[0].unique_id != kept.unique_id
 
 
+def header_for(file: Path) -> bytes:
+    """Of an index that looks as if nobody had written to the file since."""
+    found = file.stat()
+    return index.pack_header(found.st_ino, found.st_size, found.st_ctime_ns)
+
+
 def test_an_index_with_numbers_that_no_file_has(store: FileStore, box: Box) -> None:
     sent = [deliver(store, "bob")]
-    inode = box.file.stat().st_ino
     huge = index.Entry(2**63, 2**62, 7, b"x" * 12, 1, 0)
-    box.index.write_bytes(index.pack_header(inode, box.file.stat().st_size) + index.pack([huge]))
+    box.index.write_bytes(header_for(box.file) + index.pack([huge]))
     assert contents(store, "bob") == sent
 
 
 def test_an_index_announces_nothing_behind_the_end(store: FileStore, box: Box) -> None:
     """Of the octets there, of which there are none, the digest is right."""
     sent = [deliver(store, "bob")]
-    inode = box.file.stat().st_ino
     behind = index.Entry(2**40, 2**13, 0, mbox.digest([]), 1, 0)
-    box.index.write_bytes(index.pack_header(inode, box.file.stat().st_size) + index.pack([behind]))
+    box.index.write_bytes(header_for(box.file) + index.pack([behind]))
     assert contents(store, "bob") == sent
     sent.append(deliver(store, "bob"))
     assert contents(store, "bob") == sent

@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,6 +110,17 @@ def test_where_nobody_else_writes_nothing_is_asked(
 ) -> None:
     dotlock.touch()
     assert not is_busy(store)
+
+
+def test_who_has_a_dotlock_finds_no_fcntl_lock(lock: MailboxLock, box: Path, dotlock: Path) -> None:
+    """Not for a moment: Python's mailbox tries once, and breaks off in the middle of its work."""
+    box.touch()
+    dotlock.touch()
+    waiting = threading.Thread(target=lock.acquire, args=(0.3,))
+    waiting.start()
+    while waiting.is_alive():
+        with box.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @TAKEN

@@ -109,3 +109,83 @@ def test_a_mailbox_that_vanished_is_still_readable(store: FileStore, tmp_path: P
     maildrop.delete([1])
     maildrop.close()
     assert contents(store, "bob") == []
+
+
+# Two records of another program that begin alike, and are of one length.
+ALIKE = b"From x Mon Nov 23 14:05:09 2026\n" + b"X-Long: %s\n" % (b"x" * 300)
+TWINS = [ALIKE + b"\nthe first\n\n", ALIKE + b"\nthe other\n\n"]
+
+
+@pytest.fixture
+def twins(store: FileStore, tmp_path: Path) -> Path:
+    """A mailbox with both, and one more."""
+    deliver(store, "bob")
+    file = tmp_path / "bob" / "mymailbox"
+    file.write_bytes(b"".join(TWINS) + file.read_bytes())
+    return file
+
+
+def swap(twins: Path) -> None:
+    """Another program, in place."""
+    octets = twins.read_bytes()
+    with twins.open("r+b") as file:
+        file.write(b"".join(TWINS[::-1]))
+    assert len(twins.read_bytes()) == len(octets)
+
+
+def test_what_only_begins_like_the_message_is_not_sent(store: FileStore, twins: Path) -> None:
+    maildrop = store.open_maildrop("bob")
+    assert b"".join(maildrop.content(1)).endswith(b"the first\r\n")
+    swap(twins)
+    for number in (1, 2):
+        assert maildrop.content_at_hand(number) is None
+        with pytest.raises(MailboxUnusable, match=f"message {number} was moved"):
+            maildrop.content(number)
+    assert b"".join(maildrop.content(3)).endswith(b"At five.\r\n")
+    maildrop.close()
+
+
+def test_what_only_begins_like_the_message_is_not_deleted(store: FileStore, twins: Path) -> None:
+    maildrop = store.open_maildrop("bob")
+    swap(twins)
+    maildrop.delete([1])
+    maildrop.close()
+    assert [content[-7:] for content in contents(store, "bob")] == [b"other\r\n", b"five.\r\n"]
+
+
+def test_a_change_in_place_is_seen_at_the_next_login(store: FileStore, twins: Path) -> None:
+    """Though the file is as long as before, and its last message where it was."""
+    before = post.read(store, "bob")
+    swap(twins)
+    assert post.read(store, "bob") == [before[1], before[0], before[2]]
+
+
+def test_a_message_that_is_moved_while_it_is_sent_breaks_off(
+    store: FileStore, tmp_path: Path
+) -> None:
+    deliver(store, "bob", b"Subject: big\r\n\r\n" + b"line\r\n" * 500_000)
+    maildrop = store.open_maildrop("bob")
+    pieces = maildrop.content(1)
+    next(pieces)
+    deliver(store, "bob")  # an append of ours changes nothing of it
+    next(pieces)
+    with (tmp_path / "bob" / "mymailbox").open("r+b") as file:
+        file.seek(-1000, os.SEEK_END)
+        file.write(b"another")
+    with pytest.raises(MailboxUnusable, match="message 1 was moved while"):
+        list(pieces)
+    maildrop.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user needs root")
+def test_whose_file_it_is_stays(store: FileStore, tmp_path: Path) -> None:
+    deliver(store, "bob")
+    deliver(store, "bob")
+    file = tmp_path / "bob" / "mymailbox"
+    os.chown(file, 1234, 5678)
+    file.chmod(0o640)
+    before = file.stat()
+    post.delete(store, "bob", 1)
+    after = file.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_uid, after.st_gid, after.st_mode) == (1234, 5678, before.st_mode)

@@ -133,6 +133,67 @@ def test_what_another_program_removed_is_looked_for(
     again.close()
 
 
+def take_out_the_first(data: Path) -> None:
+    """Another program does, in place, and syncs nothing."""
+    octets = mailbox(data).read_bytes()
+    rest = octets[octets.index(b"\n\nFrom ") + 2 :]
+    with mailbox(data).open("r+b") as file:
+        file.write(rest)
+        file.truncate()
+
+
+@pytest.mark.parametrize("octets", [1, 300_000], ids=["small", "big"])
+def test_what_another_program_moved_is_not_there_twice(
+    store: FileStore, crash: Crash, tmp_path: Path, octets: int
+) -> None:
+    """It lies elsewhere; and its place, behind the end, looks as if nothing had come there yet."""
+    deliver(store, "bob", b"Subject: old\r\n\r\n" + b"x" * octets + b"\r\n")
+    store.settle()
+    new = deliver(store, "bob", b"Subject: new\r\n\r\n" + b"x" * octets + b"\r\n")
+    late = deliver(store, "bob", b"Subject: late\r\n\r\nx\r\n")
+    take_out_the_first(tmp_path)
+    again = crash()
+    assert contents(again, "bob") == [new, late]
+    again.close()
+
+
+def test_a_journal_promises_nothing_for_long(
+    store: FileStore, crash: Crash, tmp_path: Path
+) -> None:
+    """Mail comes all the time, for others; what another program removed does not come back."""
+    deliver(store, "bob")
+    assert store._intake is not None
+    store._intake._seconds = 0.0
+    for _ in range(2):
+        deliver(store, "alice")
+    os.truncate(mailbox(tmp_path), 0)
+    again = crash()
+    assert contents(again, "bob") == []
+    assert len(contents(again, "alice")) == 2
+    again.close()
+
+
+@pytest.mark.parametrize("reached", [0, 100], ids=lambda octets: f"{octets} octets")
+def test_what_another_program_moved_and_the_disk_lost_comes(
+    store: FileStore, crash: Crash, tmp_path: Path, reached: int
+) -> None:
+    """It is promised, and in no place."""
+    kept = deliver(store, "bob")
+    store.settle()
+    old = deliver(store, "bob")
+    store.settle()
+    ends = len(mailbox(tmp_path).read_bytes()) // 2
+    new = [deliver(store, "bob"), deliver(store, "bob")]
+    take_out_the_first(tmp_path)
+    os.truncate(mailbox(tmp_path), ends + reached)
+    again = crash()
+    found = contents(again, "bob")
+    assert found[:1] == [old]
+    assert sorted(found[-2:]) == sorted(new)
+    assert kept not in found
+    again.close()
+
+
 def test_a_refused_message_does_not_come(store: FileStore, crash: Crash, tmp_path: Path) -> None:
     sent = deliver(store, "bob")
     real = MailboxFile.write
