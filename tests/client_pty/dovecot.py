@@ -35,6 +35,8 @@ service pop3-login {{
   }}
 }}
 auth_failure_delay = 0
+mbox_read_locks = dotlock fcntl
+mbox_write_locks = dotlock fcntl
 service anvil {{
   chroot =
   unix_listener anvil-auth-penalty {{
@@ -43,7 +45,7 @@ service anvil {{
 }}
 """
 _OLD = """\
-mail_location = mbox:~/folders:INBOX=~/inbox
+mail_location = mbox:~/folders:INBOX={inbox}
 disable_plaintext_auth = no
 ssl_cert = <{tls}/certificate.pem
 ssl_key = <{tls}/key.pem
@@ -60,7 +62,7 @@ _NEW = """\
 mail_driver = mbox
 mail_home = {folder}/%{{user}}
 mail_path = ~/folders
-mail_inbox_path = ~/inbox
+mail_inbox_path = {inbox}
 auth_allow_cleartext = yes
 ssl_server_cert_file = {tls}/certificate.pem
 ssl_server_key_file = {tls}/key.pem
@@ -84,9 +86,11 @@ def program() -> str | None:
 
 
 class Dovecot:
-    """POP3 on 127.0.0.1. Mail is in `folder`/USER/inbox."""
+    """POP3 on 127.0.0.1. Mail is in `folder`/USER/inbox, or in another mbox file."""
 
-    def __init__(self, path: str, folder: Path, users: Mapping[str, str], tls: Path) -> None:
+    def __init__(
+        self, path: str, folder: Path, users: Mapping[str, str], tls: Path, inbox: str = "~/inbox"
+    ) -> None:
         """`tls` is a folder with certificate.pem and key.pem."""
         self._path = path
         self.folder = folder
@@ -103,6 +107,7 @@ class Dovecot:
             "group": grp.getgrgid(owner.pw_gid).gr_name,
             "port": self.port,
             "tls": tls,
+            "inbox": inbox,
         }
         version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
         is_old = version.stdout.startswith(("2.2", "2.3"))

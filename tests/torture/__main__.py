@@ -1,12 +1,13 @@
 """Tests that go on for as long as one likes; docs/storage.md tells what they look for.
 
-power     power cuts on ext4 and xfs, at any write
-bugs      the same with bugs planted, each of which must be found
-shutdown  power cuts under the two servers
-kill      SIGKILL of the containers
-queue     SIGKILL of a server that relays; with bugs planted too, each of which must be found
-all       all of these
-repro     a seed of `power` again
+power       power cuts on ext4 and xfs, at any write
+bugs        the same with bugs planted, each of which must be found
+shutdown    power cuts under the two servers
+kill        SIGKILL of the containers
+queue       SIGKILL of a server that relays; with bugs planted too, each of which must be found
+neighbours  procmail, mutt, Python's mailbox and Dovecot at the same mailbox file
+all         all of these
+repro       a seed of `power` again
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-from tests.torture import bugs, kill, mounts, power, queue_kill, shutdown
+from tests.torture import bugs, kill, mounts, neighbours, power, queue_kill, shutdown
 
 Job = Callable[[], str]
 """Returns what it did, or raises."""
@@ -29,12 +30,13 @@ Job = Callable[[], str]
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="torture", description=__doc__, formatter_class=form)
-    every = ["power", "bugs", "shutdown", "kill", "queue"]
+    every = ["power", "bugs", "shutdown", "kill", "queue", "neighbours"]
     parser.add_argument("what", choices=[*every, "all", "repro"])
     parser.add_argument("seeds", nargs="*", help="for repro, as a failed run printed it: ext4:123")
     parser.add_argument("--cuts", type=int, default=10_000)
     parser.add_argument("--shutdowns", type=int, default=200)
     parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=100, help="of neighbours")
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1_000_000 % 1_000_000_000)
     wanted = parser.parse_args()
     uname = os.uname()
@@ -51,6 +53,8 @@ def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job
     if what == "queue":
         yield what, "", lambda: queue_kill.rounds(seed, wanted.kills)
         yield f"{what}, bugs", "", lambda: queue_kill.hunt(seed, count=10)
+    if what == "neighbours":
+        yield what, neighbours.missing(), lambda: neighbours.rounds(seed, wanted.rounds)
     if what == "bugs":
         yield what, mounts.missing("ext4") or mounts.missing("xfs"), lambda: bugs.hunt(seed)
     for kind in mounts.MAKE:

@@ -121,7 +121,7 @@ class Oracle:
     def judge(self, user: str, found: Sequence[Found]) -> None:
         """What POP3 shows. Raises Violation."""
         self.judge_copies(user, [mail.fingerprint for mail in found])
-        self._judge_ids(user, found)
+        self.judge_ids(user, found)
 
     def judge_copies(self, user: str, fingerprints: Iterable[str]) -> None:
         """What is in the mailbox. Raises Violation."""
@@ -133,7 +133,8 @@ class Oracle:
             if count[one] not in _LEGAL[state]:
                 raise Violation(f"{user}: {one}, {state.value}, is there {count[one]} times")
 
-    def _judge_ids(self, user: str, found: Sequence[Found]) -> None:
+    def judge_ids(self, user: str, found: Sequence[Found]) -> None:
+        """They are what they were. Raises Violation."""
         if len({mail.unique_id for mail in found}) < len(found):
             raise Violation(f"{user}: a unique id twice")
         known = self._ids[user]
@@ -143,6 +144,10 @@ class Oracle:
                 raise Violation(f"{user}: {one} was {known[one]}, is {unique_id}")
             if owners.get(unique_id, one) != one:
                 raise Violation(f"{user}: {unique_id} was {owners[unique_id]}'s, is {one}'s")
+
+    def knows(self, user: str, fingerprint: str) -> bool:
+        """Somebody was asked to store it."""
+        return fingerprint in self._states[user]
 
     def summary(self) -> Mapping[str, int]:
         """How many messages are in which state."""
