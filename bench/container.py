@@ -49,6 +49,7 @@ def lines_of(checkout: Path, command: list[str], seconds: float) -> Iterator[Ite
     # SYS_PTRACE: to read the memory maps of processes of other users.
     options = ["--rm", f"--name={name}", "--network=none", "--cap-add=SYS_PTRACE", *mounts]
     options += ["--workdir=/src", "--env=PYTHONPYCACHEPREFIX=/data/pycache"]
+    options += ["--env=PYTHONPATH=/src/server"]  # what is in a queue is written by its own code
     # Or the peers look at /etc/localtime for every line that has a time in it.
     options += ["--env=TZ=UTC"]
     # A session of its own: Ctrl-C comes to us alone, and we remove the container.

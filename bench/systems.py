@@ -50,6 +50,8 @@ class Server:
     """Where TLS begins at once; 0: nowhere."""
     seconds_to_start: float = 0.0
     """From the start of its first process to the end of its greeting's first octets."""
+    started: float = 0.0
+    """When that was, by time.monotonic."""
 
     def mailbox(self, user: str) -> Path:
         """The mbox file of a user."""
@@ -122,7 +124,7 @@ def serving(
         )
     try:
         _wait_for_greeting(process, port, log)
-        yield Server(process.pid, port, mail, tls_port, time.monotonic() - begin)
+        yield Server(process.pid, port, mail, tls_port, time.monotonic() - begin, begin)
     finally:
         stop(process.pid, SECONDS_TO_STOP)
         process.wait(SECONDS_TO_STOP)

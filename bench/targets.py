@@ -148,6 +148,14 @@ TARGETS = (
         times=5,
     ),
     Target(
+        "a full queue worked off, deliveries/s",
+        "queue",
+        "per_second",
+        "smtpmail",
+        "postfix",
+        times=3,
+    ),
+    Target(
         "login, STAT, UIDL, QUIT on 10 messages, sessions/s",
         "pop3-look-1",
         "per_second",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from bench.mailbox import Mailbox
+from bench.queue_systems import postfix_with_queue, smtpmail_with_queue
 from bench.secure_systems import (
     dovecot_argon2,
     dovecot_scram,
@@ -31,6 +32,7 @@ from bench.systems import (
 from bench.work.copies import COPY_USERS, receive_copies
 from bench.work.crowds import POP3, POP3_LOGGED_IN, SMTP, idle, serve_beside_slow
 from bench.work.fetching import FETCHED, LARGE, fetch, handle_large
+from bench.work.queue import QUEUED, work_off
 from bench.work.receiving import (
     SPREAD_USERS,
     receive,
@@ -174,6 +176,15 @@ WORKLOADS = (
         "smtp-100-times-50-mb",
         "memory while 100 clients send 50 MB each",
         _beside(receive_huge, smtpmail),
+        rounds=1,
+    ),
+    Workload(
+        "queue",
+        "100,000 messages of 4 KB in the queue, for 1,000 servers of which 10 % are dead",
+        (
+            Case("smtpmail", smtpmail_with_queue, work_off, QUEUED),
+            Case("postfix", postfix_with_queue, work_off, QUEUED),
+        ),
         rounds=1,
     ),
     Workload(
