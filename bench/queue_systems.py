@@ -27,7 +27,8 @@ from bench.systems import (
 )
 from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.relay.entry import Entry, line_of
-from mailserver.wire.address import ForwardPath, Mailbox as Address, ReversePath
+from mailserver.wire.address import ForwardPath, ReversePath
+from mailserver.wire.address import Mailbox as Address
 
 DOMAINS = 1_000
 DEAD = 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from mailserver.message.outcome import Fate, Outcome, failed
@@ -12,7 +11,7 @@ from mailserver.message.seven_bit import CannotRecode, recoded
 from mailserver.message.transaction import Transaction
 from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls_client import ClientTls
-from mailserver.relay.courier import Unreachable
+from mailserver.relay.courier import Content, Unreachable
 from mailserver.relay.routing import NextHost
 from mailserver.relay.tls_demand import Encrypted, Opportunistic, Pinned, Valid
 from mailserver.smtp.events import NEED_DATA
@@ -172,9 +171,7 @@ class SmtpConnection:
 
     # -- messages ----------------------------------------------------------------------------------
 
-    async def send(
-        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
-    ) -> tuple[Outcome, ...]:
+    async def send(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
         """See Connection."""
         try:
             return await self._send(transaction, content)
@@ -182,9 +179,7 @@ class SmtpConnection:
             self.abort()
             raise
 
-    async def _send(
-        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
-    ) -> tuple[Outcome, ...]:
+    async def _send(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
         if transaction.eight_bit and not self._session.offers.eight_bit:
             transaction, content = await self._in_seven_bits(transaction, content)
         self._session.transact(transaction)
@@ -201,17 +196,22 @@ class SmtpConnection:
                 return event.outcomes
 
     async def _in_seven_bits(
-        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
-    ) -> tuple[Transaction, Callable[[], Iterator[bytes]]]:
+        self, transaction: Transaction, content: Content
+    ) -> tuple[Transaction, Content]:
         """RFC 6152 3; both as they were where that cannot be."""
+        read = (lambda: iter([content])) if isinstance(content, bytes) else content
         try:
-            again, octets = await self._in_thread(lambda: recoded(content))
+            again, octets = await self._in_thread(lambda: recoded(read))
         except CannotRecode as problem:
             log.info("a message cannot go to %s in seven bits: %s", self._host.name, problem)
             return transaction, content
         return replace(transaction, eight_bit=False, octets=octets), again
 
-    async def _send_content(self, content: Callable[[], Iterator[bytes]]) -> None:
+    async def _send_content(self, content: Content) -> None:
+        if isinstance(content, bytes):
+            self._session.send_content(content)
+            self._session.end_content()
+            return
         pieces = await self._in_thread(content)
         try:
             while piece := await self._in_thread(lambda: next(pieces, b"")):

@@ -9,6 +9,9 @@ from mailserver.message.outcome import Outcome
 from mailserver.message.transaction import Transaction
 from mailserver.relay.routing import NextHost
 
+Content = bytes | Callable[[], Iterator[bytes]]
+"""Of a message: all of it, or what gives it in pieces, which may block and raise OSError."""
+
 
 class Unreachable(Exception):
     """No server of the destination takes mail now; the outcome is for all its recipients."""
@@ -26,11 +29,9 @@ class Connection(Protocol):
     recipients: int | None
     """That the server takes with a message; None: it does not say."""
 
-    async def send(
-        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
-    ) -> tuple[Outcome, ...]:
-        """One message; an outcome for each recipient. `content` may block and raise OSError, which
-        comes out here: nothing was delivered then."""
+    async def send(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
+        """One message; an outcome for each recipient. Raises the OSError of reading the content:
+        nothing was delivered then."""
 
     async def close(self) -> None:
         """Say goodbye."""

@@ -97,6 +97,22 @@ class Ordered:
 Note = Tried | Told | Ordered
 
 
+def lasts(note: Note) -> bool:
+    """Somebody would get a message or a report again if it were forgotten; a try that failed for
+    now is only made again."""
+    return not (isinstance(note, Tried) and note.outcome.fate is Fate.TEMPORARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be written down of a message."""
+
+    message_id: str
+    notes: tuple[Note, ...]
+    done: bool = False
+    """With these nothing is left to do: that it leaves the queue says as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far one recipient is."""
@@ -125,6 +141,8 @@ class QueuedMessage:
     entry: Entry
     progress: list[Progress] = field(default_factory=list)
     held: bool = False
+    content: bytes | None = None
+    """All of it; None: it is longer, and has to be read (`Spool.content`)."""
 
     def __post_init__(self) -> None:
         self.progress = self.progress or [Progress() for _ in self.entry.recipients]

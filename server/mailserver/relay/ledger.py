@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from functools import partial
@@ -14,13 +13,18 @@ from mailserver.message.report import About, Action
 from mailserver.message.verdict import Kind
 from mailserver.relay import reports
 from mailserver.relay.backoff import Patience
-from mailserver.relay.entry import Note, QueuedMessage, Told, Tried
+from mailserver.relay.entry import Note, QueuedMessage, Record, Told, Tried
 from mailserver.relay.spool import Spool, Unreadable
+from mailserver.relay.together import Together
 from mailserver.relay.world import World
 
 log = logging.getLogger(__name__)
 
 _LOST_FOR_GOOD = {Kind.NO_SUCH_USER, Kind.NO_RELAYING, Kind.HEADER_TOO_BIG, Kind.MAILBOX_UNUSABLE}
+
+
+LANES = 4
+"""Threads that write down at once; all that is about one message is written by the same one."""
 
 
 class Ledger:
@@ -31,14 +35,22 @@ class Ledger:
         self._spool = spool
         self._patience = patience
         self._world = world
-        self._unsaved: dict[str, list[Note]] = {}  # by message
-        self._locks = [asyncio.Lock() for _ in range(64)]
+        self._unsaved: dict[str, tuple[Note, ...]] = {}  # by message
+        self._lanes: list[Together[Record, None]] = [
+            Together(spool.record, world.in_thread) for _ in range(LANES)
+        ]
+        self.load: Together[str, QueuedMessage | None] = Together(self.load_all, world.in_thread)
 
-    def load_all(self, message_ids: list[str]) -> list[QueuedMessage | None]:
+    async def close(self) -> None:
+        """When all that was to be written down is."""
+        for lane in self._lanes:
+            await lane.idle()
+
+    def load_all(self, message_ids: list[str]) -> list[QueuedMessage | OSError | None]:
         """None: it is gone, or cannot be read. In a thread."""
-        return [self.load(message_id) for message_id in message_ids]
+        return [self._load(message_id) for message_id in message_ids]
 
-    def load(self, message_id: str) -> QueuedMessage | None:
+    def _load(self, message_id: str) -> QueuedMessage | None:
         """One of them; a file that is not what was written is set aside."""
         try:
             return self._spool.load(message_id)
@@ -51,8 +63,11 @@ class Ledger:
             log.error("message %s of the queue cannot be read: %s", message_id, error)
         return None
 
-    async def write(self, message: QueuedMessage, found: dict[Outcome, tuple[int, ...]]) -> None:
-        """Note outcomes, synced."""
+    async def write(
+        self, message: QueuedMessage, found: dict[Outcome, tuple[int, ...]], *, alone: bool
+    ) -> bool:
+        """Note outcomes, durably. `alone`: nobody else writes of this message meanwhile. True: with
+        these it was done, and has left the queue."""
         now = self._world.clock()
         notes: list[Note] = []
         for outcome, numbers in found.items():
@@ -61,30 +76,30 @@ class Ledger:
             else:
                 notes.append(Tried(now, numbers, outcome, 0.0))
             self._tell_log(message, outcome, numbers)
-        await self._keep(message, *notes)
+        return await self._keep(message, *notes, alone=alone)
 
-    async def _keep(self, message: QueuedMessage, *notes: Note) -> None:
+    async def _keep(self, message: QueuedMessage, *notes: Note, alone: bool = False) -> bool:
         for note in notes:
             message.take(note)
-        self._unsaved.setdefault(message.entry.id, []).extend(notes)
-        await self.keep_unsaved(message.entry.id)
+        done = alone and not any(one.open for one in message.progress)
+        done = done and not reports.due(message, self._patience, self._world.clock())
+        await self._write_down(Record(message.entry.id, notes, done))
+        return done
 
     async def keep_unsaved(self, message_id: str) -> None:
         """Write notes down; raises OSError. On a disk that does not take them they wait in memory,
         and until then the message is not tried again, or it would be delivered again and again."""
-        async with self._lock_of(message_id):
-            notes = self._unsaved.pop(message_id, [])
-            if not notes:
-                return
-            try:
-                await self._world.in_thread(partial(self._spool.note, message_id, *notes))
-            except BaseException:  # others may have come meanwhile, by another destination
-                self._unsaved[message_id] = notes + self._unsaved.get(message_id, [])
-                raise
+        if message_id in self._unsaved:
+            await self._write_down(Record(message_id, ()))
 
-    def _lock_of(self, message_id: str) -> asyncio.Lock:
-        """Two destinations of a message may be at work at once, and share its file."""
-        return self._locks[hash(message_id) % len(self._locks)]
+    async def _write_down(self, record: Record) -> None:
+        notes = self._unsaved.pop(record.message_id, ()) + record.notes
+        try:
+            lane = self._lanes[hash(record.message_id) % LANES]
+            await lane(replace(record, notes=notes))
+        except BaseException:  # others may have come meanwhile, by another destination
+            self._unsaved[record.message_id] = notes + self._unsaved.get(record.message_id, ())
+            raise
 
     def _put_off(
         self, message: QueuedMessage, outcome: Outcome, numbers: tuple[int, ...], now: float

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from mailserver.relay.entry import (
     Entry,
     Note,
     QueuedMessage,
+    Record,
+    lasts,
     line_of,
     read_entry,
     read_note,
@@ -42,6 +44,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _ENTRY_LIMIT = 16 * 1024 * 1024
 """Octets of an entry: a million recipients' addresses are no message."""
 _CHUNK = 256 * 1024
+SMALL = 32 * 1024
+"""Octets of a file that are read at once: for most messages that is all of it."""
 
 
 class Unreadable(Exception):
@@ -194,7 +198,7 @@ class Spool:
         """In pieces, CRLF line ends; raises OSError or Unreadable."""
         fd = durable.open_file(_checked(message_id), self._messages, os.O_RDONLY)
         try:
-            entry, offset = _read_entry(fd)
+            entry, offset, _ = _read_entry(fd)
             end = offset + entry.octets
             while offset < end:
                 chunk = os.pread(fd, min(_CHUNK, end - offset), offset)
@@ -206,15 +210,16 @@ class Spool:
             os.close(fd)
 
     def note(self, message_id: str, *notes: Note) -> None:
-        """Write what happened, synced; raises OSError. A line that an earlier crash left half
-        written goes."""
+        """Write what happened; raises OSError. A line that an earlier crash left half written goes.
+        It is synced, unless a power cut that undoes it does nothing but have us try again."""
         fd = durable.open_file(_checked(message_id), self._messages, os.O_RDWR)
         try:
             end = _read(fd)[1]
             if os.fstat(fd).st_size != end:
                 os.ftruncate(fd, end)
             durable.write_at(fd, b"".join(map(line_of, notes)), end)
-            durable.sync_data(fd)
+            if any(map(lasts, notes)):
+                durable.sync_data(fd)
         finally:
             os.close(fd)
 
@@ -222,6 +227,30 @@ class Spool:
         """It is done. The name may come back after a power cut, and the message be tried again: its
         notes say that there is nothing left to do."""
         durable.remove(_checked(message_id), self._messages)
+
+    def record(self, records: Sequence[Record]) -> list[OSError | None]:
+        """Write all of them down, with one sync of the folder for those that leave the queue; for
+        each the reason why it could not be, or None."""
+        problems = list(map(self._record, records))
+        try:
+            if any(record.done for record in records):
+                durable.sync_directory(self._messages)
+        except OSError as error:
+            pairs = zip(records, problems, strict=True)
+            return [error if record.done else problem for record, problem in pairs]
+        return problems
+
+    def _record(self, record: Record) -> OSError | None:
+        try:
+            if record.done:
+                self.remove(record.message_id)
+            else:
+                self.note(record.message_id, *record.notes)
+        except FileNotFoundError:
+            pass  # it is not in the queue any more
+        except OSError as error:
+            return error
+        return None
 
     def set_aside(self, message_id: str) -> None:
         """Out of the queue, to be looked at by a person: DATA/.mailserver/queue/bad-ID."""
@@ -237,32 +266,33 @@ def _checked(message_id: str) -> str:
     return message_id
 
 
-def _read_entry(fd: int) -> tuple[Entry, int]:
-    """The entry and where the content begins."""
-    line = b""
-    while b"\n" not in line:
-        more = os.pread(fd, _CHUNK, len(line))
-        if not more or len(line) > _ENTRY_LIMIT:
+def _read_entry(fd: int) -> tuple[Entry, int, bytes]:
+    """The entry, where the content begins, and all octets that were read for it."""
+    octets = os.pread(fd, SMALL, 0)
+    while (end := octets.find(b"\n") + 1) == 0:
+        more = os.pread(fd, _CHUNK, len(octets))
+        if not more or len(octets) > _ENTRY_LIMIT:
             raise Unreadable("its first line has no end")
-        line += more
-    line = line[: line.index(b"\n") + 1]
+        octets += more
     try:
-        return read_entry(line), len(line)
+        return read_entry(octets[:end]), end, octets
     except BadLine as problem:
         raise Unreadable(f"its first line: {problem}") from None
 
 
 def _read(fd: int) -> tuple[QueuedMessage, int]:
     """The message, and where its good notes end."""
-    entry, begin = _read_entry(fd)
+    entry, begin, octets = _read_entry(fd)
     end = begin + entry.octets
     if os.fstat(fd).st_size < end:
         raise Unreadable("the content is cut off")
     found = QueuedMessage(entry)
-    octets = b""
-    while more := os.pread(fd, _CHUNK, end + len(octets)):
-        octets += more
-    for line in octets.splitlines(keepends=True):
+    if end <= len(octets):
+        found.content = octets[begin:end]
+    notes = octets[end:]
+    while more := os.pread(fd, _CHUNK, end + len(notes)):
+        notes += more
+    for line in notes.splitlines(keepends=True):
         try:
             found.take(read_note(line))
         except (BadLine, IndexError):

@@ -117,6 +117,7 @@ class Relay:
             task.cancel()
         if self._at_work:
             await asyncio.wait(self._at_work)
+        await self._ledger.close()
 
     @property
     def busy(self) -> bool:
@@ -127,7 +128,12 @@ class Relay:
         while (job := self._queue.take(self._world.clock())) is not None:
             task = asyncio.ensure_future(self._serve(job))
             self._at_work.add(task)
-            task.add_done_callback(self._at_work.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not self._stopping:
+            self._begin_jobs()  # another destination may have its place
 
     # -- orders ------------------------------------------------------------------------------------
 
@@ -166,10 +172,13 @@ class Relay:
             batch = message_ids[begin : begin + BATCH]
             loaded = await self._world.in_thread(partial(self._ledger.load_all, batch))
             for message_id, message in zip(batch, loaded, strict=True):
-                if message is None:
-                    self._forget(message_id)
-                else:
+                if isinstance(message, QueuedMessage):
                     await self._plan(message)
+                else:
+                    self._forget(message_id)
+            if self._stopping:
+                return
+            self._begin_jobs()
 
     async def _plan(self, message: QueuedMessage) -> None:
         message_id = message.entry.id
@@ -233,7 +242,7 @@ class Relay:
     async def _try(self, job: Job, line: _Line) -> None:
         await self._ledger.keep_unsaved(job.message_id)
         alone = self._jobs.get(job.message_id) == {job}
-        message = await self._world.in_thread(partial(self._ledger.load, job.message_id))
+        message = await self._ledger.load(job.message_id)
         if message is None or message.held:
             return
         now = self._world.clock()
@@ -244,10 +253,11 @@ class Relay:
             and progress.next_try <= now + 1.0  # what is due at nearly the same time goes along
             and self._destination(message, number) == job.destination
         )
+        done = False
         if numbers and line.connection is None:
             refusal = await self._connect(job.destination, line)
             if refusal is not None:
-                await self._ledger.write(message, {refusal: numbers})
+                done = await self._ledger.write(message, {refusal: numbers}, alone=alone)
                 numbers = ()
         most = (line.connection and line.connection.recipients) or RECIPIENTS_LIMIT
         most = min(most, RECIPIENTS_LIMIT)
@@ -259,8 +269,11 @@ class Relay:
             outcomes = await self._send(line.connection, message, some)
             for number, outcome in zip(some, outcomes, strict=True):
                 found[outcome] = (*found.get(outcome, ()), number)
-            await self._ledger.write(message, found)
-        await self._finish(message, alone=alone)
+            done = await self._ledger.write(message, found, alone=alone)
+        if done:
+            self._forget(job.message_id)
+        else:
+            await self._finish(message, alone=alone)
 
     async def _connect(self, destination: str, line: _Line) -> Outcome | None:
         """None: there is a connection. Else why not."""
@@ -291,7 +304,10 @@ class Relay:
             entry.eight_bit,
             entry.utf8_header,
         )
-        return await connection.send(transaction, partial(self._spool.content, entry.id))
+        content = message.content
+        if content is None:
+            return await connection.send(transaction, partial(self._spool.content, entry.id))
+        return await connection.send(transaction, content)
 
     async def _finish(self, message: QueuedMessage, *, alone: bool) -> None:
         """Send the reports that are due, and plan what is left. `alone`: the message had no other
@@ -299,7 +315,7 @@ class Relay:
         message_id = message.entry.id
         async with self._locks[hash(message_id) % len(self._locks)]:
             if not alone:
-                fresh = await self._world.in_thread(partial(self._ledger.load, message_id))
+                fresh = await self._ledger.load(message_id)
                 if fresh is None:
                     return
                 message = fresh

@@ -102,4 +102,6 @@ class ReplyReader:
 
 def _visible(octets: bytes) -> str:
     text = octets.decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)

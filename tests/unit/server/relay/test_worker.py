@@ -25,9 +25,9 @@ from mailserver.message.outcome import Fate, Outcome
 from mailserver.message.transaction import Transaction
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.relay.backoff import Patience
-from mailserver.relay.courier import Unreachable
+from mailserver.relay.courier import Content, Unreachable
 from mailserver.relay.dns import Exchangers, Found
-from mailserver.relay.entry import Note
+from mailserver.relay.entry import Record
 from mailserver.relay.outbox import SpoolOutbox
 from mailserver.relay.queue import Most, Queue
 from mailserver.relay.routing import Candidate, NextHost, Router, StaticRoute, Wish
@@ -80,9 +80,7 @@ class TestConnection:
         self._internet = internet
         self._destination = destination
 
-    async def send(
-        self, transaction: Transaction, content: Callable[[], Iterator[bytes]]
-    ) -> tuple[Outcome, ...]:
+    async def send(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
         await asyncio.sleep(0)
         there = self._destination
         names = [one.forward_path.mailbox.local_part for one in transaction.recipients]
@@ -91,7 +89,13 @@ class TestConnection:
         pairs = zip(names, outcomes, strict=True)
         taken = tuple(name for name, outcome in pairs if outcome.fate is Fate.DELIVERED)
         if taken:
-            there.got.append((self._internet.now, taken, b"".join(content())))
+            there.got.append(
+                (
+                    self._internet.now,
+                    taken,
+                    content if isinstance(content, bytes) else b"".join(content()),
+                )
+            )
         return outcomes
 
     async def close(self) -> None:
@@ -439,14 +443,14 @@ def test_outcomes_that_cannot_be_written_down_are_not_tried_for_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk must not have a message delivered every minute."""
-    note, full = Spool.note, [True]
+    record, full = Spool.record, [True]
 
-    def noting(spool: Spool, message_id: str, *notes: Note) -> None:
+    def recording(spool: Spool, records: list[Record]) -> list[OSError | None]:
         if full[0]:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        note(spool, message_id, *notes)
+            return [OSError(errno.ENOSPC, "No space left on device") for _ in records]
+        return record(spool, records)
 
-    monkeypatch.setattr(Spool, "note", noting)
+    monkeypatch.setattr(Spool, "record", recording)
     site.put("bob@b.test")
     wait = site._wait
 
