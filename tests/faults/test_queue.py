@@ -10,19 +10,21 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.faults.calls import Calls, Fails, Fault, Kills, Short
+from tests.faults.calls import Calls, Disk, Fails, Fault, Kills, Short
 from tests.faults.child import run_in_child
 
 from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.message.outcome import Fate, Outcome
-from mailserver.relay.entry import Entry, Tried
+from mailserver.relay.entry import Entry, Record, Tried
 from mailserver.relay.spool import Spool
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
 CONTENT = [b"Subject: one\r\n\r\n", b"text\r\n" * 1000]
 LATER = Outcome(Fate.TEMPORARY, "4.2.2", "452 full", "mx")
+TAKEN = Outcome(Fate.DELIVERED, "2.0.0", "250 OK", "mx")
 BOB = Recipient(ForwardPath(Mailbox("bob", "b.test")))
 FAULTS: dict[str, Callable[[int], Fault]] = {
     "EIO once": lambda at: Fails(at, errno.EIO),
@@ -130,6 +132,60 @@ def test_killed_at_each_call(folder: Path, when: str) -> None:
         if not killed:
             break
     assert at > 10
+
+
+class Watches(Fault):
+    """Nothing happens, but the calls are told; or the folder's sync fails."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(0)
+        self.names: list[str] = []
+        self._fails = fails
+
+    def due(self, name: str) -> bool:
+        self.names.append(name)
+        return self._fails and name == "fsync"
+
+    def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+RECORDS = [
+    Record("one", (), done=True),
+    Record("two", (Tried(2.0, (0,), LATER, 302.0),)),
+    Record("three", (Tried(2.0, (0,), TAKEN, 0.0),)),
+    Record("four", (), done=True),
+    Record("five", (Tried(2.0, (0,), TAKEN, 0.0),)),
+    Record("gone", (Tried(2.0, (0,), TAKEN, 0.0),)),
+]
+
+
+def record(data: Path, watch: Watches) -> list[OSError | None]:
+    """All of them in one go; then what is left is looked at."""
+    spool = Spool(data)
+    for one in RECORDS[:-1]:
+        put(spool, one.message_id)
+    with Calls() as calls:
+        calls.fault = watch
+        problems = spool.record(RECORDS)
+    assert set(spool.ids()) == {"two", "three", "five"}
+    assert spool.load("two").progress[0].outcome == LATER
+    assert spool.load("three").progress[0].outcome == TAKEN
+    spool.close()
+    return problems
+
+
+def test_what_leaves_shares_a_sync_and_what_lasts_has_its_own(folder: Path) -> None:
+    watch = Watches()
+    assert record(folder, watch) == [None] * 6
+    assert watch.names.count("fdatasync") == 2  # a try that failed for now needs none
+    assert watch.names.count("fsync") == 1
+    assert "unlink" not in watch.names[watch.names.index("fsync") :]
+
+
+def test_a_sync_that_fails_is_told_to_those_who_shared_it(folder: Path) -> None:
+    problems = record(folder, Watches(fails=True))
+    assert [problem is not None for problem in problems] == [True, False, False, True, False, False]
 
 
 def _say(fd: int, name: str) -> None:
