@@ -2,6 +2,7 @@
 
     queue.add(job, due)              a message for a destination, to be tried at that time
     queue.take(now)                  a job to begin a connection with, or None
+    queue.greeted(destination)       a server of it has let us in
     queue.more(job, done, now)       the next job for the same connection, or None
     queue.done(job)                  after each job, however it ended
     queue.left(destination, now, …)  after the last job of a connection
@@ -9,7 +10,9 @@
 
 A destination has few connections at first and more as they go well. One that does not answer is
 left alone for a while, longer each time: what is due for it meanwhile is to be put off without a
-connection (`is_silent`). Destinations take turns, so that none of them starves another.
+connection (`is_silent`). Destinations take turns, so that none of them starves another; those of
+which it is not known whether they answer have half of all connections at most, so that however
+many are dead, and however long a connection to them takes to fail, the others get their mail.
 """
 
 from __future__ import annotations
@@ -58,6 +61,8 @@ class _Destination:
     """In a row."""
     silent_until: float = 0.0
     in_turn: bool = False
+    answers: bool = False
+    """It did, the last time that it was asked."""
 
 
 class Queue:
@@ -78,8 +83,10 @@ class Queue:
             Job, float | None
         ] = {}  # when it is to be tried again, if that is known
         self._destinations: dict[str, _Destination] = {}
-        self._turns = deque[str]()  # destinations that could have one more connection
+        # destinations that could have one more connection: those that answer, and the others
+        self._turns, self._doubtful_turns = deque[str](), deque[str]()
         self._connections = 0
+        self._doubtful = 0  # connections to destinations that may not answer
 
     def __len__(self) -> int:
         """Jobs that wait or are at work."""
@@ -107,22 +114,31 @@ class Queue:
     def take(self, now: float) -> Job | None:
         """A job to begin a connection with; `left` has to follow."""
         self._wake(now)
-        while self._turns and self._connections < self._most.connections:
-            name = self._turns.popleft()
+        while self._connections < self._most.connections:
+            name = self._next_turn()
+            if name is None:
+                return None
             destination = self._destinations[name]
-            destination.in_turn = False
             job = self._next_of(destination)
             if job is not None:
                 destination.connections += 1
                 self._connections += 1
+                self._doubtful += not destination.answers
                 self._give_turn(name, destination)
                 return job
         return None
 
+    def greeted(self, name: str) -> None:
+        """A server of this destination has let us in."""
+        destination = self._destinations[name]
+        self._note(destination, answers=True)
+        if destination.in_turn:  # among the doubtful ones it may have to wait for longer
+            self._turns.append(name)
+
     def more(self, destination: str, done: int, now: float) -> Job | None:
         """A job for a connection on which so many were done."""
         self._wake(now)
-        if done >= self._most.in_a_row and self._turns:
+        if done >= self._most.in_a_row and (self._turns or self._doubtful_turns):
             return None
         return self._next_of(self._destinations[destination])
 
@@ -142,6 +158,9 @@ class Queue:
         destination = self._destinations[name]
         destination.connections -= 1
         self._connections -= 1
+        self._doubtful -= not destination.answers
+        if answered is not None:
+            self._note(destination, answers=answered)
         if answered:
             destination.failures = 0
             destination.silent_until = 0.0
@@ -160,7 +179,7 @@ class Queue:
         """When `take` may give more; None: only after something else has happened."""
         if self._connections >= self._most.connections:
             return None
-        if self._turns:
+        if self._turns or (self._doubtful_turns and self._may_doubt()):
             return now
         return self._later[0][0] if self._later else None
 
@@ -190,7 +209,30 @@ class Queue:
         free = destination.connections < destination.allowed
         if destination.ready and free and not destination.in_turn:
             destination.in_turn = True
-            self._turns.append(name)
+            (self._turns if destination.answers else self._doubtful_turns).append(name)
+
+    def _next_turn(self) -> str | None:
+        """Whose it is, the doubtful ones first: most of them will not be so any more. A name whose
+        destination has had its turn elsewhere is passed over."""
+        may_doubt = self._may_doubt()
+        while turns := (may_doubt and self._doubtful_turns) or self._turns:
+            name = turns.popleft()
+            destination = self._destinations.get(name)
+            if destination is None or not destination.in_turn:
+                continue
+            if may_doubt or destination.answers:
+                destination.in_turn = False
+                return name
+            self._doubtful_turns.append(name)
+        return None
+
+    def _may_doubt(self) -> bool:
+        return self._doubtful < max(1, self._most.connections // 2)
+
+    def _note(self, destination: _Destination, *, answers: bool) -> None:
+        if answers is not destination.answers:
+            destination.answers = answers
+            self._doubtful += -destination.connections if answers else destination.connections
 
     def _forget(self, now: float) -> None:
         """Destinations of which there is nothing to know take no memory."""

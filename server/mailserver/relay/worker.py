@@ -288,6 +288,7 @@ class Relay:
                 self._why_silent[destination] = problem.outcome
             return problem.outcome
         line.answered = True
+        self._queue.greeted(destination)
         self._why_silent.pop(destination, None)
         return None
 

@@ -101,6 +101,11 @@ def test_connections_are_bounded_at_a_destination_and_in_all() -> None:
     taken = []
     while (job := queue.take(1)) is not None:
         taken.append(job.destination)
+    assert Counter(taken) == {"b.test": 1, "c.test": 1}  # nobody knows whether they answer
+    for name in ("b.test", "c.test"):
+        queue.greeted(name)
+    while (job := queue.take(1)) is not None:
+        taken.append(job.destination)
     assert Counter(taken) == {"b.test": 2, "c.test": 2}
     for job in (Job("m0", "b.test"), Job("m1", "b.test")):  # what goes well may have one more
         queue.done(job)
@@ -108,6 +113,29 @@ def test_connections_are_bounded_at_a_destination_and_in_all() -> None:
     while (job := queue.take(1)) is not None:
         taken.append(job.destination)
     assert Counter(taken) == {"b.test": 5, "c.test": 2}
+    assert queue.next_due(1) is None
+
+
+def test_the_dead_take_half_of_the_connections_at_most() -> None:
+    """However long it takes until they are known to be dead."""
+    queue = new_queue(Most(connections=10, to_one=3))
+    for number in range(300):
+        for name in (f"dead{number}.test", f"live{number % 3}.test"):
+            queue.add(Job(f"m{number}", name), 0)
+    hanging = delivered = 0
+    while (job := queue.take(1)) is not None:
+        name = job.destination
+        if name.startswith("dead"):
+            hanging += 1
+            continue
+        queue.greeted(name)
+        following: Job | None = job
+        while following is not None:
+            queue.done(following)
+            delivered += 1
+            following = queue.more(name, 1, 1)
+        queue.left(name, 1, answered=True)
+    assert (hanging, delivered) == (5, 300)
     assert queue.next_due(1) is None
 
 
@@ -241,6 +269,8 @@ def test_five_days_of_a_whole_queue(seed: int, dead: float, messages: int) -> No
             name, done, following = first.destination, 0, first
             silent = queue.is_silent(name, now)
             alive = not silent and now >= dead_until[name]
+            if alive:
+                queue.greeted(name)
             while following is not None:
                 work(following, alive=alive)
                 done += 1
