@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import re
@@ -215,6 +216,61 @@ def test_what_may_pass_is_tried_again(two: Two, replies: tuple[bytes, ...]) -> N
     assert two.messages(two.a, two.alice) == []
     two.a.smtp.wait_for(rf"to=<{name}> temporary: ")
     two.a.smtp.wait_for(rf"to=<{name}> delivered: 127\.0\.0\.1 said 250 taken")
+
+
+STEPS = range(len(GOOD) + 1)
+"""Greeting, EHLO, MAIL, RCPT, DATA, the final dot."""
+
+
+def refuses(connection: socket.socket, step: int, reply: bytes) -> None:
+    """All goes well up to this step; RSET and QUIT may follow."""
+    talk(connection, *GOOD[:step], reply)
+    with contextlib.suppress(ConnectionError):
+        talk(connection, b"250 reset", b"221 bye")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_4xx_at_each_step_is_tried_again(two: Two, step: int) -> None:
+    name = f"{two.bob}@odd.test"
+    two.odd.play(lambda connection: refuses(connection, step, b"452 4.3.1 full"), takes_it)
+    two.submit(name, content=ASCII)
+    two.odd.played()
+    assert two.messages(two.a, two.alice) == []
+    two.a.smtp.wait_for(rf"to=<{name}> temporary: 127\.0\.0\.1 said 452 4\.3\.1 full")
+    two.a.smtp.wait_for(rf"to=<{name}> delivered")
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step != 1])
+def test_a_5xx_at_each_step_goes_back(two: Two, step: int) -> None:
+    """Behind one to EHLO comes HELO."""
+    name = f"{two.bob}@odd.test"
+    two.odd.play(lambda connection: refuses(connection, step, b"554 5.7.1 not from you"))
+    two.submit(name, content=ASCII)
+    two.odd.played()
+    (octets,) = two.messages(two.a, two.alice)
+    _, (_, of_recipient), _ = report_in(octets)
+    assert of_recipient["Final-Recipient"] == f"rfc822; {name}"
+    assert of_recipient["Status"] == "5.7.1"
+    assert "554 5.7.1 not from you" in of_recipient["Diagnostic-Code"]
+
+
+def test_a_slow_server_gets_its_mail_and_holds_up_nobody(two: Two) -> None:
+    """It takes its time for each reply, and meanwhile mail for others goes out."""
+    went, name = threading.Event(), f"{two.bob}@odd.test"
+
+    def slow(connection: socket.socket) -> None:
+        connection.sendall(b"220-wait")
+        assert went.wait(SECONDS)
+        connection.sendall(b"\r\n")
+        takes_it(connection)
+
+    two.odd.play(slow)
+    two.submit(name, content=ASCII)
+    two.submit(f"{two.bob}@b.test")
+    eventually(lambda: len(two.b.messages(two.bob)) == 1)
+    went.set()
+    two.odd.played()
+    two.a.smtp.wait_for(rf"to=<{name}> delivered")
 
 
 def test_a_killed_server_forgets_nothing(two: Two) -> None:
