@@ -1,5 +1,5 @@
-"""Three mail servers on a network: two of ours and a Postfix. Names are those of the containers,
-for which Docker's DNS has addresses and no MX."""
+"""Four mail servers on a network: three of ours, one of which greylists, and a Postfix. Names are
+those of the containers, for which Docker's DNS has addresses and no MX."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from docker.models.containers import Container
 from .conftest import LABEL, TAG, Machine, wait_until
 
 FOLDER = Path(__file__).parent
+OURS = ("alfa", "bravo", "charlie")
 
 SUBMIT = """
 import smtplib, ssl, sys
@@ -27,8 +28,8 @@ context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 with smtplib.SMTP("127.0.0.1", 25) as client:
     client.starttls(context=context)
     client.login("alice", "wonderland")
-    sender, *recipients = sys.argv[1:]
-    text = f"From: {sender}\\r\\nTo: {recipients[0]}\\r\\nSubject: across\\r\\n\\r\\n.text\\r\\n"
+    subject, sender, *recipients = sys.argv[1:]
+    text = f"From: {sender}\\r\\nTo: {recipients[0]}\\r\\nSubject: {subject}\\r\\n\\r\\n.text\\r\\n"
     client.sendmail(sender, recipients, text)
 """
 
@@ -42,7 +43,7 @@ class Network:
         labels = {LABEL: self.project}
         self.network = engine.networks.create(self.project, labels=labels)
         self.machines: dict[str, Container] = {}
-        for name in ("alfa", "bravo"):
+        for name in OURS:
             self._run(
                 name,
                 f"mailserver-smtp-pop3:{TAG}",
@@ -51,6 +52,7 @@ class Network:
                     "MAILSERVER_RELAY_PRIVATE": "true",
                     "MAILSERVER_FIRST_RETRY": "1",
                     "MAILSERVER_LONGEST_RETRY": "2",
+                    "MAILSERVER_GREYLIST_DELAY": "2" if name == "charlie" else "0",
                 },
                 mem_limit="256m",
                 pids_limit=64,
@@ -76,7 +78,7 @@ class Network:
         return Machine(self.machines[name])
 
     def wait_ready(self) -> None:
-        for name in ("alfa", "bravo"):
+        for name in OURS:
             wait_until(lambda name=name: self.greets(name), f"{name} to answer")
         wait_until(lambda: "daemon started" in self.log("postfix"), "Postfix to answer")
 
@@ -87,9 +89,14 @@ class Network:
     def log(self, name: str) -> str:
         return str(self.machines[name].logs().decode("utf-8", "replace"))
 
-    def submit(self, name: str, *recipients: str) -> None:
+    def submit(self, name: str, *recipients: str, subject: str = "across") -> None:
         """As alice of that machine, inside TLS and logged in."""
-        self.machine(name).python(SUBMIT, f"alice@{name}", *recipients)
+        self.machine(name).python(SUBMIT, subject, f"alice@{name}", *recipients)
+
+    def submit_to_postfix(self, recipient: str, subject: str) -> None:
+        """As its carol."""
+        letter = f"printf 'Subject: {subject}\\n\\ntext\\n' | sendmail -f carol@postfix {recipient}"
+        self.machine("postfix").exec("sh", "-c", letter)
 
     def mailbox(self, name: str, user: str) -> str:
         path = "/home/carol/mailbox" if name == "postfix" else f"/data/{user}/mymailbox"
@@ -140,10 +147,43 @@ def test_to_postfix_inside_tls(network: Network) -> None:
 
 
 def test_from_postfix(network: Network) -> None:
-    letter = "printf 'Subject: from afar\\n\\ntext\\n' | sendmail -f carol@postfix bob@alfa"
-    network.machine("postfix").exec("sh", "-c", letter)
+    network.submit_to_postfix("bob@alfa", "from afar")
     found = network.arrives("alfa", "bob", "Subject: from afar")
     assert re.search(r"by alfa with ESMTPS id", found)
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient"),
+    [("bravo", "alfa"), ("bravo", "postfix"), ("postfix", "bravo")]
+    + [("charlie", other) for other in ("alfa", "bravo", "postfix")],
+)
+def test_in_the_other_directions(network: Network, sender: str, recipient: str) -> None:
+    mark = uuid.uuid4().hex
+    user = "carol" if recipient == "postfix" else "bob"
+    if sender == "postfix":
+        network.submit_to_postfix(f"{user}@{recipient}", mark)
+    else:
+        network.submit(sender, f"{user}@{recipient}", subject=mark)
+    found = network.arrives(recipient, user, f"Subject: {mark}")
+    above = found[: found.index(mark)].rpartition("Return-Path: ")[2]
+    assert re.search(r"using TLSv1\.[23]|with ESMTPS id", above)
+
+
+def test_a_peer_that_greylists_gets_its_mail_later(network: Network) -> None:
+    network.submit("alfa", "bob@charlie")
+    refused = r"to=<bob@charlie> temporary: charlie said 451 "
+    wait_until(lambda: re.search(refused, network.log("alfa")), "the first try")
+    network.arrives("charlie", "bob", "From: alice@alfa")
+    wait_until(lambda: network.queue("alfa") == "", "an empty queue")
+    network.submit("alfa", "bob@charlie", subject="known by now")
+    network.arrives("charlie", "bob", "Subject: known by now")
+    assert network.mailbox("charlie", "bob").count("From: alice@alfa") == 2
+
+
+def test_postfix_is_greylisted_too(network: Network) -> None:
+    network.submit_to_postfix("bob@charlie", "patient")
+    network.arrives("charlie", "bob", "Subject: patient")
+    assert re.search(r"status=deferred .* 451 ", network.log("postfix"))
 
 
 def only_report(mailbox: str) -> email.message.EmailMessage:
@@ -166,8 +206,7 @@ def test_what_postfix_refuses_goes_back(network: Network) -> None:
 
 
 def test_what_we_refuse_goes_back_by_postfix(network: Network) -> None:
-    letter = "printf 'Subject: lost\\n\\ntext\\n' | sendmail -f carol@postfix nobody@alfa"
-    network.machine("postfix").exec("sh", "-c", letter)
+    network.submit_to_postfix("nobody@alfa", "lost")
     found = network.arrives("postfix", "carol", "multipart/report")
     assert re.search(r"550 5\.1\.1 <?.*No such user|550 5\.1\.1 No such user", found)
 
