@@ -14,8 +14,9 @@ from mailserver.delivery.expansion import Expanded, Expansion, Leaving
 from mailserver.delivery.outbox import Held, Outbox
 from mailserver.delivery.receipts import receipts
 from mailserver.delivery.rewriting import Rewriting
+from mailserver.delivery.taken import Taken, taken
 from mailserver.durable import is_full
-from mailserver.message import header, submission, trace
+from mailserver.message import header, trace
 from mailserver.message.envelope import (
     Client,
     Envelope,
@@ -26,7 +27,7 @@ from mailserver.message.envelope import (
 from mailserver.message.header import Header, read_header
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, FORWARDED, Kind, Verdict
-from mailserver.store.base import Body, Delivery, Deposit, MailStore, StagedMessage, Staging, Usage
+from mailserver.store.base import Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 from mailserver.wire.peer import is_in, is_own, network_of
 from mailserver.wire.value import value
@@ -60,20 +61,6 @@ FORWARDS_LIMIT = 10
 """Recipients of a message that lead to other servers: each is a message of its own in the queue."""
 HOPS_LIMIT = 100
 """Received fields; more are a loop (RFC 5321 6.3)."""
-
-
-@value(frozen=True, slots=True)
-class _Taken:
-    """A message that is taken, as those need it who store it or pass it on."""
-
-    id: str
-    at: trace.Stamp
-    above: bytes
-    """Fields for over the header block, which the checks made."""
-    block: bytes
-    """With what a user left out (`submission`)."""
-    header: Header
-    body: Body
 
 
 class Trust(Protocol):
@@ -184,26 +171,27 @@ class Reception:
             if judgement.header_block != message.header_block:
                 message = replace(message, header_block=judgement.header_block)
                 found = replace(read_header(message.header_block), separated=found.separated)
-        taken = self._completed(envelope, message, found, message_id, above)
+        at, own_name = trace.stamp(int(self._clock())), self._own_name
+        ready = taken(message_id, at, own_name, envelope, message, found, above)
         expanded = self._expansion.of(envelope, forged=forged)
-        verdict = await self._store_all(envelope, expanded, taken)
+        verdict = await self._store_all(envelope, expanded, ready)
         if verdict:
             await self._confirm(envelope, expanded, message, message_id)
         return verdict, message_id
 
-    async def _store_all(self, envelope: Envelope, expanded: Expanded, taken: _Taken) -> Verdict:
+    async def _store_all(self, envelope: Envelope, expanded: Expanded, message: Taken) -> Verdict:
         for one in expanded.leaving:
-            if one.alias and trace.was_delivered_to(taken.block, one.alias):
+            if one.alias and trace.was_delivered_to(message.block, one.alias):
                 return Verdict(Kind.TOO_MANY_HOPS, "it was forwarded from here before")
-        deposit = self._address(envelope, expanded, taken)
+        deposit = message.for_here(envelope, expanded)
         if expanded.leaving:
-            return await self._accept_both(deposit, expanded.leaving, taken)
+            return await self._accept_both(deposit, expanded.leaving, message)
         if deposit:
             return await self._append(deposit)
         return Verdict(Kind.NO_SUCH_USER)  # all accounts vanished since RCPT
 
     async def _accept_both(
-        self, deposit: Deposit, leaving: tuple[Leaving, ...], taken: _Taken
+        self, deposit: Deposit, leaving: tuple[Leaving, ...], message: Taken
     ) -> Verdict:
         """What leaves is held until what stays is stored: nothing goes out of a message that the
         client is told to send again."""
@@ -211,11 +199,11 @@ class Reception:
         held: list[Held] = []
         try:
             for number, one in enumerate(leaving):
-                message_id = f"{taken.id}-{number}" if number else taken.id
-                envelope, head = one.envelope, self._head_for_others(one, taken)
+                message_id = f"{message.id}-{number}" if number else message.id
+                envelope, head = one.envelope, message.head_for_others(one)
                 own = self._is_own(one)
                 held.append(
-                    await self._outbox.hold(envelope, message_id, head, taken.body, signed=own)
+                    await self._outbox.hold(envelope, message_id, head, message.body, signed=own)
                 )
             stored = await self._append(deposit) if deposit else ACCEPTED
             while stored and held:
@@ -266,32 +254,6 @@ class Reception:
             return self._policy.users_relay
         return is_in(client.address, self._policy.relay_from)
 
-    def _completed(
-        self,
-        envelope: Envelope,
-        message: StagedMessage,
-        found: Header,
-        message_id: str,
-        above: bytes,
-    ) -> _Taken:
-        at = trace.stamp(int(self._clock()))
-        block = message.header_block
-        if envelope.client.user:
-            block = submission.without_bcc(block)
-            if block != message.header_block:
-                found = replace(read_header(block), separated=found.separated)
-            block += submission.missing_fields(block, at, message_id, self._own_name)
-        return _Taken(message_id, at, above, block, found, message.body)
-
-    def _head_for_others(self, leaving: Leaving, taken: _Taken) -> bytes:
-        """Trace lines and header block: no Return-Path (RFC 5321 4.4), no word of other recipients
-        (7.2)."""
-        envelope, alias = leaving.envelope, leaving.alias
-        one = str(envelope.forward_paths[0]) if len(envelope.recipients) == 1 else ""
-        line = trace.received(envelope, self._own_name, taken.id, alias or one, taken.at)
-        above = trace.delivered_to(alias) if alias else b""
-        return above + line + taken.above + taken.block + trace.separator(taken.header)
-
     def _is_slow_enough(self, client: Client) -> bool:
         if client.user and self._of_user and not self._of_user.admits(client.user):
             return False
@@ -322,22 +284,6 @@ class Reception:
             detail = f"{len(found.subject)} characters, at most {limit} are allowed"
             return Verdict(Kind.SUBJECT_TOO_LONG, detail)
         return None
-
-    def _address(self, envelope: Envelope, expanded: Expanded, taken: _Taken) -> Deposit:
-        """A copy for each user, with the lines that final delivery adds (RFC 5321 4.4)."""
-        block = trace.stamped(taken.block, taken.header, taken.at)
-        return tuple(
-            Delivery(
-                user,
-                trace.from_line(str(copy.sender), taken.at),
-                trace.return_path(str(copy.sender))
-                + taken.above
-                + trace.received(envelope, self._own_name, taken.id, copy.recipient, taken.at)
-                + block,
-                taken.body,
-            )
-            for user, copy in expanded.copies.items()
-        )
 
 
 def _is_report(envelope: Envelope | None) -> bool:
