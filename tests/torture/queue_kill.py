@@ -16,6 +16,7 @@ import email.policy
 import mailbox
 import os
 import random
+import re
 import shutil
 import smtplib
 import subprocess
@@ -31,7 +32,6 @@ from pathlib import Path
 
 from tests.torture.oracle import Violation, fingerprint
 from tests.torture.planted import BUGS
-from tests.torture.shutdown import free_port
 from tests.torture.sink import ADDRESSES, NEVER, Fate, Sink
 
 from mailserver.message import outcome
@@ -120,31 +120,24 @@ def _server(data: Path, bug: str) -> Iterator[tuple[subprocess.Popen[bytes], int
     command: list[str | Path] = [Path(sys.executable).parent / "smtpmail"]
     if bug:
         command = [sys.executable, "-m", "tests.torture.planted", bug]
-    port = free_port()
-    where = ("--host", "127.0.0.1", "--domain", "mailserver")
-    with (data / "log").open("ab") as log:
-        command += [str(port), "--data", data, *where]
+    command += ["0", "--data", data, "--host", "127.0.0.1", "--domain", "mailserver"]
+    with (data / "log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log, start_new_session=True)
     try:
-        _wait_ready(port)
-        yield process, port
+        yield process, _port(data / "log")
     finally:
         with suppress(ProcessLookupError):  # it was told to stop, and did
             os.killpg(process.pid, 9)
         process.wait()
 
 
-def _wait_ready(port: int) -> None:
+def _port(log: Path) -> int:
+    """When the server listens."""
     deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            smtplib.SMTP("127.0.0.1", port, timeout=SECONDS).quit()
-        except _GONE as problem:
-            if time.monotonic() > deadline:
-                raise AssertionError("no greeting") from problem
-            time.sleep(0.005)
-        else:
-            return
+    while (found := re.search(r"listening on 127\.0\.0\.1:(\d+), data", log.read_text())) is None:
+        assert time.monotonic() < deadline, f"it does not start:\n{log.read_text()}"
+        time.sleep(0.005)
+    return int(found[1])
 
 
 def _life(data: Path, sink: Sink, known: Known, dice: random.Random, bug: str) -> None:
