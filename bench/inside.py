@@ -5,7 +5,6 @@ Ours and the peers take turns (A B A B …), so that a slow minute of the machin
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.backends import openssl
 
 from bench.load import UnexpectedReply
-from bench.systems import RUN, SOURCE, StartFailed
+from bench.systems import RUN, StartFailed
 from bench.workload import Case, Parameters, VoidRun, Workload
 from bench.workloads import WORKLOADS
 
@@ -93,8 +92,6 @@ def _say(**line: Any) -> None:
 def main() -> None:
     order = json.loads(sys.argv[1])
     parameters = Parameters(**order["parameters"])
-    # As an installation does it: no start is measured that compiles.
-    compileall.compile_dir(SOURCE / "server", quiet=1)
     facts = machine()
     if facts["file_system"] in NOT_A_DISK:
         sys.exit(

@@ -22,7 +22,7 @@ from bench.mailbox import Mailbox
 from bench.processes import stop
 
 RUN = Path("/data/run")
-SOURCE = Path(os.environ.get("BENCH_SOURCE", "/src"))
+SOURCE = Path(__file__).resolve().parents[1]
 PEERS = SOURCE / "bench" / "peers"
 USERS = ("alice", "bob", "carol", "dave")
 PASSWORD = "wonderland"
