@@ -15,8 +15,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from mailserver.wire.value import value
 
 
 class Keys(Protocol):
@@ -32,14 +34,14 @@ class Keys(Protocol):
     def server_key(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Challenge:
     """Send this to the client; `step(its response)`."""
 
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CheckPassword:
     """Is this the user's password? `checked(name)`: None for no."""
 
@@ -47,21 +49,21 @@ class CheckPassword:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FetchKeys:
     """The user's keys, or false ones for a user who is not there: `keys(…)`."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Success:
     """The client is this user: the name as `checked` gave it, or as the client wrote it."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failure:
     """It is not shown who the client is."""
 
@@ -71,7 +73,7 @@ Step = Challenge | CheckPassword | FetchKeys | Success | Failure
 NO_BINDINGS: Mapping[str, bytes] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Surroundings:
     """What a mechanism is told about the place where it runs."""
 
@@ -260,7 +262,7 @@ def _same(acts_as: str, user: str) -> bool:
     return acts_as.lower() == user.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Row:
     """A mechanism, and where it may be offered."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from mailserver.wire.value import value
 
 HEAD_LIMIT = 256 * 1024
 """Octets of an entity's header."""
@@ -40,7 +41,7 @@ class Kind(Enum):
     """It stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Head:
     """An entity begins: its header, with the empty line behind it if there is one."""
 
@@ -64,7 +65,7 @@ class Head:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Text:
     """Of the entity of this number: a line, or a piece of one that has no end yet."""
 
@@ -72,7 +73,7 @@ class Text:
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Between:
     """A line of no entity: a boundary, or what stands before the first and behind the last."""
 

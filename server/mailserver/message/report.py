@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from textwrap import wrap
 
@@ -12,6 +11,7 @@ from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.message.outcome import Outcome
 from mailserver.message.trace import stamp
 from mailserver.wire import xtext
+from mailserver.wire.value import value
 
 FULL_LIMIT = 1_000_000
 """Octets of the biggest message that a report carries whole (RET=FULL); of others the header."""
@@ -46,7 +46,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fact:
     """About one recipient."""
 
@@ -59,7 +59,7 @@ class Fact:
     """When it will be given up; 0: that is no question any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class About:
     """The message that a report is about."""
 

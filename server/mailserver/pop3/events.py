@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol
+
+from mailserver.wire.value import value
 
 
 class NeedData(Enum):
@@ -31,7 +33,7 @@ class Listing(Protocol):
         """Each message's unique id (RFC 1939 7)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Login:
     """* USER and PASS: `session.logged_in(listing)` or `session.refuse(reply)`."""
 
@@ -39,7 +41,7 @@ class Login:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApopLogin:
     """* APOP: as Login, if `right` says so of the user's password."""
 
@@ -54,7 +56,7 @@ class ApopLogin:
         return hmac.compare_digest(expected, self.digest)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuthStart:
     """* AUTH: begin an exchange of this mechanism; `response` is what came with the command.
     As Login, or `session.challenge(octets)` to ask for an AuthResponse."""
@@ -63,20 +65,20 @@ class AuthStart:
     response: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuthResponse:
     """* The client's response to the last challenge, answered like AuthStart."""
 
     response: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartTls:
     """STLS: send what waits, begin TLS, and go on with a new session that knows nothing of this
     one (RFC 2595 4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Retrieve:
     """* RETR or TOP: `session.send_message(content)` any number of times, then
     `session.message_sent()`; or `session.refuse(reply)` before the first octet."""
@@ -86,19 +88,19 @@ class Retrieve:
     """Lines of the body that are wanted; None: all."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Update:
     """* QUIT: carry out these deletions; `session.updated()` or `session.refuse(reply)`."""
 
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendFirst:
     """So much waits to be sent that it has to go before the next command is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Disconnect:
     """Send what waits and close."""
 

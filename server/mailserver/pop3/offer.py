@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailserver.wire.value import value
 
 COMMANDS_A_MESSAGE = 3
 """LIST, UIDL and DELE, say."""
@@ -10,7 +10,7 @@ LANGUAGES = {"en": "English"}
 """Of the replies; RFC 5646 tags, each with its name in the language itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Offer:
     """Passed in: the session itself cannot know what is safe on its connection."""
 

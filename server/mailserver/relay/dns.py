@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from mailserver.wire.value import value
 
 
 class NoSuchName(Exception):
@@ -14,7 +15,7 @@ class DnsTrouble(Exception):
     """No answer, or a failing one; says which. The same question may be answered later."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exchangers:
     """The MX records of a domain."""
 
@@ -24,7 +25,7 @@ class Exchangers:
     """DNSSEC says that these, or that there are none, is the domain's own word."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Found:
     """The addresses of a host."""
 

@@ -24,6 +24,7 @@ from mailserver.message.envelope import (
 from mailserver.message.outcome import Fate, Outcome
 from mailserver.relay.routing import Wish
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
+from mailserver.wire.value import value
 
 VERSION = 1
 
@@ -32,7 +33,7 @@ class BadLine(Exception):
     """A line that was not written whole, or not by us. Says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """What never changes."""
 
@@ -67,7 +68,7 @@ class Order(Enum):
     RELEASE = "release"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tried:
     """A note: what became of some recipients in one try."""
 
@@ -78,7 +79,7 @@ class Tried:
     """Of no meaning unless the outcome is temporary."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Told:
     """A note: the sender has been sent a report about these recipients."""
 
@@ -87,7 +88,7 @@ class Told:
     """It was only a warning."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ordered:
     """A note: an operator's word."""
 
@@ -113,7 +114,7 @@ class Record:
     """With these nothing is left to do: that it leaves the queue says as much."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Progress:
     """How far one recipient is."""
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from mailserver.relay.backoff import Patience
+from mailserver.wire.value import value
 
 FIRST_CONNECTIONS = 2
 """To a destination of which nothing is known."""
@@ -33,7 +34,7 @@ DESTINATIONS_LIMIT = 10_000
 _READY = -1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Job:
     """One message for its recipients at one destination."""
 
@@ -41,7 +42,7 @@ class Job:
     destination: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Most:
     """How much at once."""
 

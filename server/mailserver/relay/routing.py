@@ -4,7 +4,7 @@ injected."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from ipaddress import ip_address
 from itertools import groupby
@@ -15,6 +15,7 @@ from mailserver.relay.dns import DnsTrouble, Exchangers, Found, NoSuchName, Reso
 from mailserver.relay.tls_demand import ANYTHING, Demand
 from mailserver.wire import idn
 from mailserver.wire.address import literal_address
+from mailserver.wire.value import value
 
 SMTP_PORT = 25
 HOSTS_LIMIT = 20
@@ -31,7 +32,7 @@ class NoRoute(Exception):
         self.outcome = outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Login:
     """How to show a smarthost who we are."""
 
@@ -39,7 +40,7 @@ class Login:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StaticRoute:
     """A host by the settings, instead of the DNS's MX."""
 
@@ -58,7 +59,7 @@ class Wish(Enum):
     """Whatever the recipient's domain asks for: better in the clear than not at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NextHost:
     """A machine to try."""
 
@@ -73,7 +74,7 @@ class NextHost:
     """It has to offer REQUIRETLS."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Candidate:
     """A machine, before it is known what its owner asks of TLS."""
 

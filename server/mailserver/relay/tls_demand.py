@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailserver.relay.dane import Tlsa
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Encrypted:
     """TLS with anybody."""
 
     asked_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Valid:
     """A certificate that leads to a root, for one of these names."""
 
@@ -22,7 +21,7 @@ class Valid:
     asked_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pinned:
     """A certificate that these records mean (RFC 7672). Where they mean an authority, it has to be
     for one of the names, the first of which is asked for."""
@@ -32,7 +31,7 @@ class Pinned:
     asked_by: str = "DANE"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Opportunistic:
     """TLS where it is to be had, else in the clear (RFC 7435)."""
 

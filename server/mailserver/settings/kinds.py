@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mailserver.delivery.addressing import loop_in
 from mailserver.wire import address, idn
 from mailserver.wire.cursor import Cursor, SyntaxProblem
+from mailserver.wire.value import value
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Unfit(ValueError):
         self.within = within
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Kind(Generic[T]):
     """One kind of value."""
 

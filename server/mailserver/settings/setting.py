@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from mailserver.settings.kinds import Kind
+from mailserver.wire.value import value
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ POP3 = frozenset({"popserver"})
 BOTH = SMTP | POP3
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Setting:
     """One row of the table."""
 

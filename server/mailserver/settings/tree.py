@@ -7,17 +7,18 @@ and on the command line (`--` and the name with hyphens). A new one is a new lin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from mailserver.settings import kinds
 from mailserver.settings.kinds import OFF
 from mailserver.settings.setting import POP3, SMTP, Setting, setting
+from mailserver.wire.value import value
 
 _HOUR, _DAY = 3600, 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Listening:
     """Names and ports."""
 
@@ -47,7 +48,7 @@ class Listening:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ports:
     """Further ports"""
 
@@ -71,7 +72,7 @@ class Ports:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Access:
     """TLS, and who is believed"""
 
@@ -126,7 +127,7 @@ class Access:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivery:
     """Who gets which mail."""
 
@@ -192,7 +193,7 @@ class Delivery:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Storing:
     """The mailbox files"""
 
@@ -205,7 +206,7 @@ class Storing:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Trust:
     """Whether mail comes from where it says"""
 
@@ -275,7 +276,7 @@ class Trust:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Relaying:
     """Mail for other servers"""
 
@@ -381,7 +382,7 @@ class Relaying:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """What clients may ask for."""
 
@@ -471,7 +472,7 @@ class Limits:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Times:
     """How long a client may take, in seconds."""
 
@@ -533,7 +534,7 @@ class Times:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settings:
     """Of one server."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailserver.message.envelope import Notify, Recipient
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.transaction import Transaction
 from mailserver.wire import idn, xtext
 from mailserver.wire.address import Mailbox
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Offers:
     """Of one server, on one connection."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.transaction import Transaction
@@ -35,11 +35,12 @@ from mailserver.smtp.outbound_events import (
 )
 from mailserver.smtp.received import NoReply, ReceivedReply, ReplyReader, of_recipient
 from mailserver.wire.dots import DotEncoder
+from mailserver.wire.value import value
 
 Answered = Callable[[ReceivedReply], None]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Command:
     step: Step
     line: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.message.outcome import Outcome
 from mailserver.smtp.events import NeedData
+from mailserver.wire.value import value
 
 
 class Step(Enum):
@@ -19,44 +19,44 @@ class Step(Enum):
     END = "the answer to the message"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ready:
     """Go on with `start_tls`, `authenticate`, `transact` or `quit`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BeginTls:
     """The server waits for the handshake. This session is over: a new one begins behind it (RFC
     3207 4.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TlsRefused:
     """There is no TLS; the session is as before."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AuthRefused:
     """The password was not taken, or there is no way to send it; the session is as before."""
 
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendContent:
     """At least one recipient is welcome: `send_content` in pieces, then `end_content`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TransactionEnd:
     """What became of each recipient, in their order."""
 
     outcomes: tuple[Outcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Closed:
     """Nothing more can be sent on this connection: close it when all is sent."""
 

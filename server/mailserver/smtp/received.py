@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailserver.message.outcome import Fate, Outcome
 from mailserver.wire.lines import LineBuffer, LineFault
+from mailserver.wire.value import value
 
 LINE_LIMIT = 4096
 """Octets of a reply line; RFC 5321 4.5.3.1.5 lets servers send 512, some send more."""
@@ -23,7 +24,7 @@ class NoReply(Exception):
     """What came is no reply of SMTP. Says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReceivedReply:
     """One whole reply."""
 

@@ -6,7 +6,6 @@ when it succeeds the session goes to that state (None: it stays where it is). Th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.smtp import replies
@@ -28,6 +27,7 @@ from mailserver.smtp.commands import (
     Vrfy,
 )
 from mailserver.smtp.replies import Reply
+from mailserver.wire.value import value
 
 
 class State(Enum):
@@ -42,7 +42,7 @@ class State(Enum):
     CLOSED = "nothing is read any more"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Row:
     """Where a command is refused, where it leads, and who says so."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import struct
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 LINE_LIMIT = 107
 """Octets of a header of version 1 with its CRLF (section 2.1)."""
@@ -30,7 +31,7 @@ class ProxyFault(Exception):
     """The connection does not begin with a header that can be believed. Says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ProxyHeader:
     """What was said."""
 
