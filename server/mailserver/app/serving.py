@@ -30,7 +30,6 @@ from mailserver.observe import log
 from mailserver.settings import Settings
 from mailserver.store.files import FileStore
 from mailserver.threads import Threads
-from mailserver.trust.dkim_keys import KeysUnusable
 from mailserver.wire import peer
 
 logger = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class Server(Protocol):
         """What leads a connection to this port."""
 
     def check(self, chosen: Settings) -> None:
-        """Look at what only this server needs; raises CertificateUnusable and KeysUnusable."""
+        """Look at what only this server needs; raises CertificateUnusable and CannotStart."""
 
     async def stop(self, patience: float) -> None:
         """End, within so many seconds, what goes on besides connections."""
@@ -142,7 +141,7 @@ def run(command: str, what: str, server: Server) -> int:
         server.check(chosen)
         ports = [port for port in server.ports(chosen) if port.number is not None]
         bound = [_listen(chosen, port) for port in ports]
-    except (settings.Unusable, CannotStart, CertificateUnusable, KeysUnusable) as problem:
+    except (settings.Unusable, CannotStart, CertificateUnusable) as problem:
         sys.stderr.writelines(f"{command}: {line}\n" for line in problem.args)
         return _CONFIGURATION_ERROR
 

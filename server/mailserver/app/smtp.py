@@ -6,7 +6,8 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from mailserver.app.relaying import Relaying, client_tls, signing
+from mailserver.app.opening import CannotStart
+from mailserver.app.relaying import Relaying, signing
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
@@ -91,8 +92,17 @@ class Smtp:
         return at
 
     def check(self, chosen: Settings) -> None:
-        client_tls(chosen)
-        signing(chosen)
+        if chosen.relaying.relay_roots:
+            from mailserver.app.delivering import client_tls
+
+            client_tls(chosen)
+        if chosen.trust.dkim_selectors:
+            from mailserver.trust.dkim_keys import KeysUnusable
+
+            try:
+                signing(chosen)
+            except KeysUnusable as problem:
+                raise CannotStart(str(problem)) from None
 
     async def stop(self, patience: float) -> None:
         await self._relaying.stop(patience)

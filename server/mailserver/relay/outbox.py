@@ -17,10 +17,12 @@ _TLS_OPTIONAL = re.compile(rb"^tls-required[ \t]*:[ \t]*no[ \t]*\r?$", re.IGNORE
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
-_Sign = Callable[[bytes, Body], bytes]
+Sign = Callable[[bytes, Body], bytes]
+"""Called in a thread with head and body; the fields to stand above (RFC 6376 5), LF line ends."""
 
 
-def _unsigned(head: bytes, body: Body) -> bytes:
+def unsigned(head: bytes, body: Body) -> bytes:
+    """For those who sign nothing."""
     return b""
 
 
@@ -51,10 +53,9 @@ class SpoolOutbox:
         in_thread: InThread,
         clock: Callable[[], float],
         ring: Callable[[], None],
-        sign: _Sign = _unsigned,
+        sign: Sign = unsigned,
     ) -> None:
-        """`ring` is called when there is something new; `sign`, in a thread, with head and body,
-        gives the fields to stand above (RFC 6376 5), LF line ends."""
+        """`ring` is called when there is something new."""
         self._spool = spool
         self._in_thread = in_thread
         self._clock = clock
@@ -71,12 +72,12 @@ class SpoolOutbox:
         signed: bool = True,
     ) -> HeldMessage:
         """See Outbox."""
-        sign = self._sign if signed else _unsigned
+        sign = self._sign if signed else unsigned
         write = partial(self._write, envelope, message_id, head, body, sign)
         return HeldMessage(await self._in_thread(write), self._in_thread, self._ring)
 
     def _write(
-        self, envelope: Envelope, message_id: str, head: bytes, body: Body, sign: _Sign
+        self, envelope: Envelope, message_id: str, head: bytes, body: Body, sign: Sign
     ) -> spool.Held:
         beginning = _LONE_LF.sub(b"\r\n", sign(head, body) + head)
 
