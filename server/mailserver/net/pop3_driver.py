@@ -19,6 +19,7 @@ from mailserver.pop3.events import (
     AuthResponse,
     AuthStart,
     Disconnect,
+    Event,
     Login,
     LoginEvent,
     NeedData,
@@ -91,6 +92,8 @@ class Pop3Driver:
         self._maildrop: Maildrop | None = None  # set, and locked, from login to the end
         self._authentication: Authentication | None = None  # the AUTH that goes on
         self._line_pace = LinePace(access.clock)
+        self._waiting: Event | None = None  # came while `_came` took what came
+        self._ended = False  # the client says no more, or too slowly
         # who listens can try passwords on its MD5, and who answers can shorten that (CVE-2007-1558)
         apop = access.apop(self._clear_passwords)
         self._timestamp = f"<{access.nonce()}@{domain}>" if apop else ""
@@ -119,16 +122,17 @@ class Pop3Driver:
         """Until the client or the session ends it; a lost connection deletes nothing."""
         try:
             while True:
-                match self._session.next_event():
+                match self._next_event():
                     case NeedData():
-                        if not await self._exchange():
+                        await self._exchange()
+                        if self._ended:
                             return
                     case Login() | ApopLogin() | AuthStart() | AuthResponse() as event:
                         await self._login(event)
                     case StartTls():
                         await self._start_tls()
                     case Retrieve(number):
-                        await self._retrieve(number)
+                        await self._stream_out(number)
                     case Update(numbers):
                         await self._update(numbers)
                     case SendFirst():
@@ -149,19 +153,53 @@ class Pop3Driver:
             self._close_maildrop()
             self._abandon_authentication()
 
-    async def _exchange(self) -> bool:
-        """Send what waits, take what comes; False when nothing comes any more."""
+    def _next_event(self) -> Event:
+        """The next one that takes time; those that do not are answered."""
+        if self._waiting is not None:
+            event, self._waiting = self._waiting, None
+            return event
+        while True:
+            match self._session.next_event():
+                case Retrieve(number) as event:
+                    assert self._maildrop is not None, "one logs in before"
+                    at_hand = self._maildrop.content_at_hand(number)
+                    if at_hand is None:
+                        return event
+                    self._session.send_message(at_hand)
+                    self._session.message_sent()
+                case Update(()):
+                    self._session.updated()
+                case event:
+                    return event
+
+    async def _exchange(self) -> None:
+        """Send what waits, take what comes, as long as all of it can be answered at once."""
         await self._flush()
-        allowed = self._timeouts.command if self._maildrop else self._timeouts.login
-        timeout = self._line_pace.seconds_left(allowed, in_line=self._session.in_line)
-        if not timeout:
-            return False
+        patience = self._patience()
+        if not patience:
+            self._ended = True
+            return
         try:
-            octets = await self._stream.receive(timeout)
+            await self._stream.hand_over(self._came, patience)
         except (ReceiveTimeout, SessionOver):
-            return False  # RFC 1939 3: closed without a word, and without an UPDATE
+            self._ended = True  # RFC 1939 3: closed without a word, and without an UPDATE
+
+    def _came(self, octets: bytes) -> float | None:
+        """Take what came; the seconds for more, None when there is something to wait for first."""
+        if not octets:
+            self._ended = True
+            return None
         self._session.receive_data(octets)
-        return bool(octets)
+        event = self._next_event()
+        if isinstance(event, NeedData) and self._stream.send(self._session.data_to_send()):
+            return self._patience() or None
+        self._waiting = event
+        return None
+
+    def _patience(self) -> float:
+        """Seconds for the next octets; 0: a line has taken too long."""
+        allowed = self._timeouts.command if self._maildrop else self._timeouts.login
+        return self._line_pace.seconds_left(allowed, in_line=self._session.in_line)
 
     async def _flush(self) -> None:
         if not self._stream.send(self._session.data_to_send()):
@@ -250,17 +288,10 @@ class Pop3Driver:
                 raise
         return maildrop
 
-    async def _retrieve(self, number: int) -> None:
-        assert self._maildrop is not None
-        at_hand = self._maildrop.content_at_hand(number)
-        if at_hand is not None:
-            self._session.send_message(at_hand)
-            self._session.message_sent()
-        else:
-            await self._stream_out(self._maildrop, number)
-
-    async def _stream_out(self, maildrop: Maildrop, number: int) -> None:
+    async def _stream_out(self, number: int) -> None:
         """A message that is big, or not in memory, piece by piece as the client takes it."""
+        maildrop = self._maildrop
+        assert maildrop is not None
         try:
             pieces = await self._in_thread(lambda: maildrop.content(number))
             wanted = True
@@ -281,14 +312,13 @@ class Pop3Driver:
     async def _update(self, numbers: tuple[int, ...]) -> None:
         maildrop = self._maildrop
         assert maildrop is not None
-        if numbers:
-            try:
-                await self._in_thread(lambda: maildrop.delete(numbers))
-            except (OSError, MailboxUnusable) as error:
-                log.error("deletions could not be carried out: %s", error)
-                self._session.refuse(replies.UPDATE_FAILED)
-                return
-        self._session.updated()
+        try:
+            await self._in_thread(lambda: maildrop.delete(numbers))
+        except (OSError, MailboxUnusable) as error:
+            log.error("deletions could not be carried out: %s", error)
+            self._session.refuse(replies.UPDATE_FAILED)
+        else:
+            self._session.updated()
 
     def _close_maildrop(self) -> None:
         if self._maildrop is not None:
