@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mailserver.delivery.accept import Reception
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mailserver.relay.worker import Relay
 
 log = logging.getLogger(__name__)
+
+_TROUBLE_SECONDS = 60.0
 
 
 class Bell:
@@ -57,19 +60,22 @@ class Relaying:
         self._task = asyncio.ensure_future(self._deliver(reception))
 
     async def _deliver(self, reception: Reception) -> None:
-        try:
-            # its code takes time and memory to load: the first clients need not wait for it, and
-            # the processes that deliver nothing do without
-            await self._threads(_load)
-            from mailserver.app.delivering import relay
-
-            self._relay = relay(
-                self._chosen, self._spool, self._threads, self._bell.wait, reception.report
-            )
-        except Exception:
-            log.exception("nothing is delivered to other servers until the next start")
-            raise
+        while self._relay is None:
+            try:
+                self._relay = await self._load(reception)
+            except Exception:  # too many open files, say, just now
+                log.exception("nothing is delivered to other servers; tried again after a while")
+                await asyncio.sleep(_TROUBLE_SECONDS)
         await self._relay.run()
+
+    async def _load(self, reception: Reception) -> Relay:
+        """Its code takes time and memory: the first clients need not wait for it, and the processes
+        that deliver nothing do without."""
+        await self._threads(lambda: import_module("mailserver.app.delivering"))
+        from mailserver.app.delivering import relay
+
+        report = reception.report
+        return relay(self._chosen, self._spool, self._threads, self._bell.wait, report)
 
     async def stop(self, patience: float) -> None:
         """What is being delivered may take so many seconds."""
@@ -84,10 +90,6 @@ class Relaying:
         self._bell.ring()
         await self._task
         await stopping
-
-
-def _load() -> None:
-    from mailserver.app import delivering  # noqa: F401
 
 
 def signing(chosen: Settings) -> Sign:
