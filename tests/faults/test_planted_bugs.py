@@ -112,8 +112,10 @@ def forget_the_last(patch: pytest.MonkeyPatch) -> None:
     def delete(self: FileMaildrop, numbers: Any) -> None:
         file = self._locked_file()
         try:
-            gone = {self._entries[number - 1].offset for number in numbers}
-            file.keep_only([entry for entry in self._entries[:-1] if entry.offset not in gone])
+            entries = self._listing.entries
+            gone = {entries[number - 1].offset for number in numbers}
+            kept = [entry for entry in entries[:-1] if entry.offset not in gone]
+            file.keep_only(kept, entries)
         finally:
             file.close()
 

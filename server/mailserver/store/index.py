@@ -15,12 +15,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import cached_property
 from typing import NamedTuple
 
 _HEADER = struct.Struct("<8sQQQ")
 _SETTLED = struct.Struct("<QQ")
 _MAGIC = b"mbindex2"
 _ENTRY = struct.Struct("<QQQ12sII")
+_SPAN = struct.Struct("<QQQ20x")  # the beginning of one
 
 HEADER_SIZE = _HEADER.size
 SETTLED_OFFSET = HEADER_SIZE - _SETTLED.size
@@ -81,24 +83,65 @@ def pack(entries: Iterable[Entry]) -> bytes:
     return b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
+class Listing:
+    """What an index file says, up to the first entry that does not fit. The sizes are read at once,
+    entries when somebody asks for them."""
+
+    def __init__(self, octets: bytes, inode: int) -> None:
+        """It says nothing when it is another file's index."""
+        self.sizes: list[int] = []
+        """Octets of each message as POP3 sends it."""
+        self.settled = 0
+        """See `Index`, as of the next."""
+        self.changed = 0
+        self.end = 0
+        """Of the last record."""
+        self._octets = octets
+        if len(octets) < HEADER_SIZE:
+            return
+        magic, its_inode, settled, changed = _HEADER.unpack_from(octets)
+        if (magic, its_inode) == (_MAGIC, inode):
+            self.settled, self.changed = settled, changed
+            self._read()
+
+    def _read(self) -> None:
+        whole = len(self._octets) - (len(self._octets) - HEADER_SIZE) % ENTRY_SIZE
+        expected = None
+        for offset, length, size in _SPAN.iter_unpack(memoryview(self._octets)[HEADER_SIZE:whole]):
+            end = offset + length
+            if offset != (expected or offset) or not length or end > MOST_OCTETS:
+                break
+            self.sizes.append(size)
+            self.end = expected = end
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Listing:
+        """Of what was found without an index."""
+        return cls(pack_header(0, 0, 0) + pack(entries), 0)
+
+    def __getitem__(self, position: int) -> Entry:
+        """One of them, as it stands there."""
+        at = range(HEADER_SIZE, HEADER_SIZE + len(self.sizes) * ENTRY_SIZE, ENTRY_SIZE)
+        return Entry._make(_ENTRY.unpack_from(self._octets, at[position]))
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """All of them, equal ones told apart."""
+        octets = memoryview(self._octets)[HEADER_SIZE:][: len(self.sizes) * ENTRY_SIZE]
+        entries = list(map(Entry._make, _ENTRY.iter_unpack(octets)))
+        if len({entry.digest for entry in entries}) < len(entries):
+            entries = _told_apart(entries)
+        return entries
+
+    @property
+    def whole(self) -> Index:
+        """All of it."""
+        return Index(self.entries, self.settled, self.changed)
+
+
 def unpack(octets: bytes, inode: int) -> Index:
     """The entries up to the first that does not fit; none when it is another file's index."""
-    if len(octets) < HEADER_SIZE:
-        return Index([], 0)
-    magic, its_inode, settled, changed = _HEADER.unpack_from(octets)
-    if (magic, its_inode) != (_MAGIC, inode):
-        return Index([], 0)
-    whole = len(octets) - (len(octets) - HEADER_SIZE) % ENTRY_SIZE
-    entries = list(map(Entry._make, _ENTRY.iter_unpack(memoryview(octets)[HEADER_SIZE:whole])))
-    expected = entries[0].offset if entries else 0
-    for position, entry in enumerate(entries):
-        if entry.offset != expected or not entry.length or entry.end > MOST_OCTETS:
-            del entries[position:]
-            break
-        expected += entry.length
-    if len({entry.digest for entry in entries}) < len(entries):
-        entries = _told_apart(entries)
-    return Index(entries, settled, changed)
+    return Listing(octets, inode).whole
 
 
 def ends_settled(header: bytes, last: bytes, inode: int, end: int, changed: int) -> bool:

@@ -40,6 +40,7 @@ from mailserver.store.pieces import (
     open_mailbox,
     read_chunks,
     read_index,
+    up_to,
 )
 from mailserver.store.rewriting import copy_records, keep_owner, replace_index
 from mailserver.store.scanning import are_records, is_whole, scan, was_cut
@@ -352,13 +353,13 @@ class MailboxFile:
 
     def _reconcile(self, indexed: Index) -> None:
         """Bring index and mailbox together again."""
-        known = [entry for entry in indexed.entries if entry.end <= min(indexed.settled, self._end)]
+        known = up_to(indexed.entries, min(indexed.settled, self._end))
         if known and not is_whole(self._mailbox, self._end, known[-1]):
             known = []
         untouched = indexed.changed == self._last_change()
         if not (untouched or are_records(self._mailbox, self._end, known)):
             known = []
-        if len(known) < len([one for one in indexed.entries if one.end <= indexed.settled]):
+        if len(known) < len(up_to(indexed.entries, indexed.settled)):
             self._end_edition()  # another program rewrote the file in place
         elif indexed.settled <= self._end:
             self._finish_append(known, indexed.entries[len(known) :])
@@ -464,12 +465,11 @@ class MailboxFile:
 
     # -- removing ----------------------------------------------------------------------------------
 
-    def keep_only(self, kept: list[Entry]) -> None:
-        """Rewrite the mailbox, durably, with only these of its records; raises OSError.
+    def keep_only(self, kept: list[Entry], entries: list[Entry]) -> None:
+        """Rewrite the mailbox, durably, with only these of all its entries; raises OSError.
 
         Until the rename the old file is the truth, from then on the new one; both are whole.
         """
-        entries = self.entries()
         if kept == entries[: len(kept)] and not self._is_doubtful():
             self._truncate(entries, kept)
         else:

@@ -12,11 +12,11 @@ from mailserver import durable
 from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.edition import EditionFile
-from mailserver.store.index import Entry
+from mailserver.store.index import Entry, Listing
 from mailserver.store.locks import FileLock
 from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile, SetAside
 from mailserver.store.mailbox_lock import Foreign
-from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_index
+from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_listing
 from mailserver.store.scanning import is_whole
 
 WRITE_LOCK_SECONDS = 10.0
@@ -28,7 +28,7 @@ _AT_HAND_OCTETS = 128 * 1024
 class _Opened:
     fd: int
     found: os.stat_result
-    entries: list[Entry]
+    listing: Listing
 
 
 class _UniqueIds(Sequence[str]):
@@ -76,14 +76,14 @@ class FileMaildrop:
         except BaseException:
             self.close()
             raise
-        self._mailbox, self._entries = opened.fd, opened.entries
+        self._mailbox, self._listing = opened.fd, opened.listing
         self._inode, self._changed = opened.found.st_ino, opened.found.st_ctime_ns
-        self.octets: Sequence[int] = [entry.octets for entry in self._entries]
+        self.octets: Sequence[int] = self._listing.sizes
 
     @property
     def unique_ids(self) -> Sequence[str]:
         """See `base.Maildrop`."""
-        return _UniqueIds(self._entries)
+        return _UniqueIds(self._listing.entries)
 
     def close(self) -> None:
         """Free the maildrop for the next session."""
@@ -99,16 +99,16 @@ class FileMaildrop:
         """What the index says, if it fits the mailbox. No lock is needed: an append under way
         shows as one that is not settled, and whoever rewrites has the session lock."""
         try:
-            listing = durable.open_file(INDEX, self._folder, os.O_RDONLY)
+            index_fd = durable.open_file(INDEX, self._folder, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
             fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
             try:
-                entries, settled, changed = read_index(listing, found.st_ino)
-                fits = found.st_size == settled == (entries[-1].end if entries else 0)
-                fits = fits and found.st_ctime_ns == changed  # or another program writes
-                fits = fits and (not entries or is_record(fd, entries[-1]))
+                listing = read_listing(index_fd, found.st_ino)
+                fits = found.st_size == listing.settled == listing.end
+                fits = fits and found.st_ctime_ns == listing.changed  # or another program writes
+                fits = fits and (not listing.sizes or is_record(fd, listing[-1]))
                 fits = fits and self._is_as_it_was_left(found.st_ino)
             except BaseException:
                 os.close(fd)
@@ -116,9 +116,9 @@ class FileMaildrop:
         except FileNotFoundError:
             return None
         finally:
-            os.close(listing)
+            os.close(index_fd)
         if fits:
-            return _Opened(fd, found, entries)
+            return _Opened(fd, found, listing)
         os.close(fd)
         return None
 
@@ -134,11 +134,11 @@ class FileMaildrop:
     def _open_repaired(self) -> _Opened:
         file = self._locked_file()
         try:
-            entries = file.entries()
+            listing = Listing.of(file.entries())
             fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
         finally:
             file.close()
-        return _Opened(fd, found, entries)
+        return _Opened(fd, found, listing)
 
     def _locked_file(self, *, replace: bool = False) -> MailboxFile:
         """The mailbox, under its locks (freed by `close`) and repaired."""
@@ -154,7 +154,7 @@ class FileMaildrop:
 
     def content_at_hand(self, number: int) -> bytes | None:
         """The whole message if it is small and the kernel has it in memory, else None."""
-        entry = self._entries[number - 1]
+        entry = self._listing[number - 1]
         if entry.length > _AT_HAND_OCTETS:
             return None
         record = bytearray(entry.length)
@@ -171,7 +171,7 @@ class FileMaildrop:
 
     def content(self, number: int) -> Iterator[bytes]:
         """The message in pieces, CRLF line ends; raises MailboxUnusable or OSError."""
-        entry = self._entries[number - 1]
+        entry = self._listing[number - 1]
         begun = self._last_change()
         untouched = begun == self._changed and is_record(self._mailbox, entry)
         if not (untouched or self._is_whole(entry)):
@@ -204,11 +204,12 @@ class FileMaildrop:
         They are found by their unique ids, so it matters not who wrote to the file meanwhile; and
         are looked at to the octet if anybody did.
         """
-        gone = {self._entries[number - 1].unique_id for number in numbers}
+        gone = {self._listing.entries[number - 1].unique_id for number in numbers}
         file = self._locked_file(replace=True)
         try:
             untouched = file.is_still(self._inode, self._changed)
             entries = file.checked_entries(set() if untouched else gone)
-            file.keep_only([entry for entry in entries if entry.unique_id not in gone])
+            kept = [entry for entry in entries if entry.unique_id not in gone]
+            file.keep_only(kept, entries)
         finally:
             file.close()

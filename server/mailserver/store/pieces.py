@@ -6,13 +6,14 @@ import errno
 import itertools
 import os
 import stat
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from mailserver import durable
 from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable
-from mailserver.store.index import Entry, Index
+from mailserver.store.index import Entry, Index, Listing
 
 MAILBOX = "mymailbox"
 INDEX = ".index"
@@ -55,9 +56,14 @@ def open_mailbox(folder: int, user: str, flags: int) -> tuple[int, os.stat_resul
     raise MailboxUnusable(f"{user}/{MAILBOX} {what}")
 
 
-def read_index(fd: int, inode: int) -> Index:
+def read_listing(fd: int, inode: int) -> Listing:
     """What an index file says of this mailbox file."""
-    return index.unpack(b"".join(read_chunks(fd, 0, os.fstat(fd).st_size)), inode)
+    return Listing(b"".join(read_chunks(fd, 0, os.fstat(fd).st_size)), inode)
+
+
+def read_index(fd: int, inode: int) -> Index:
+    """The same, all of it at once."""
+    return read_listing(fd, inode).whole
 
 
 def is_settled(fd: int, mailbox: os.stat_result, index_end: int) -> bool:
@@ -149,6 +155,11 @@ def joined(entries: list[Entry]) -> Iterator[tuple[int, int]]:
 
 def end_of(entries: list[Entry]) -> int:
     return entries[-1].end if entries else 0
+
+
+def up_to(entries: list[Entry], end: int) -> list[Entry]:
+    """Those of neighbouring records that end there or before."""
+    return entries[: bisect_right(entries, end, key=lambda entry: entry.end)]
 
 
 def announce(record: Record, offset: int) -> Entry:

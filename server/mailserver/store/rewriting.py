@@ -17,7 +17,7 @@ def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[E
     where they are then. Raises OSError."""
     moved, end = [], lead
     for entry in kept:
-        moved.append(entry._replace(offset=end))
+        moved.append(Entry(end, *entry[1:]))
         end += entry.length
     end = copy_range(mailbox, 0, lead, new, 0)
     for start, stop in joined(kept):

@@ -52,7 +52,12 @@ def scan(mailbox: int, end: int, known: list[Entry]) -> list[Entry]:
 
 
 def _describe(mailbox: int, start: int, end: int) -> Entry:
-    octets = sum(map(len, read_content(mailbox, start, end)))
-    record = mbox.digest(read_chunks(mailbox, start, end))
-    first = os.pread(mailbox, min(index.BEGINNING_OCTETS, end - start), start)
-    return Entry(start, end - start, octets, record, 1, index.beginning(first))
+    length = end - start
+    if length <= mbox.HEAD_OCTETS:  # nearly all: one look at the whole
+        record = os.pread(mailbox, length, start)
+        octets, found = len(mbox.read_record(record)), mbox.digest([record])
+    else:
+        record = os.pread(mailbox, index.BEGINNING_OCTETS, start)
+        octets = sum(map(len, read_content(mailbox, start, end)))
+        found = mbox.digest(read_chunks(mailbox, start, end))
+    return Entry(start, length, octets, found, 1, index.beginning(record))
