@@ -12,6 +12,9 @@ from mailserver.store.mailbox_file import MailboxFile
 from mailserver.store.staging import FileBody
 from mailserver.wire.value import value
 
+APART_OCTETS = 256 * 1024
+"""Bodies over this are not written twice."""
+
 
 @value(frozen=True, slots=True)
 class FileRecord:
@@ -56,7 +59,7 @@ class Message:
         body = records[0].body
         octets = body.length + sum(len(one.beginning) for one in records)
         octets += journal.OVERHEAD * (len(records) + 1)
-        apart = body.file is not None or octets > limit
+        apart = body.length > APART_OCTETS or octets > limit
         return cls(records, apart, journal.OVERHEAD * len(records) if apart else octets)
 
     def put(self, record: FileRecord, entry: Entry, file: MailboxFile, body: int) -> Put:

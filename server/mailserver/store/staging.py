@@ -18,7 +18,7 @@ from mailserver.message.header import Header, read_header
 from mailserver.store.base import StagedMessage
 from mailserver.store.mbox import ContentReader, Quoter
 
-MEMORY_OCTETS = 256 * 1024
+MEMORY_OCTETS = 2 * 1024 * 1024
 """Of one message; more goes to a file."""
 MEMORY_OCTETS_IN_ALL = 64 * 1024 * 1024
 """Of all messages on their way in; beyond it each goes to a file at once."""
@@ -97,7 +97,7 @@ class FileStaging:
         """Take a piece of content, CRLF line ends; it never ends inside one."""
         octets = content.translate(None, b"\r")  # there is none alone; a third of replace's time
         if self._head is None:
-            self._add_to_body(octets)
+            self._add_to_body(octets, len(content))
             return
         seen = max(0, len(self._head) - 1)
         self._head += octets
@@ -118,10 +118,11 @@ class FileStaging:
         else:
             self._header = found
             self._header_block = content[: found.end]
-        self._add_to_body(content[found.end :])
+        rest = content[found.end :]
+        self._add_to_body(rest, len(rest) + rest.count(b"\n"))
 
-    def _add_to_body(self, octets: bytes) -> None:
-        self._body.octets += len(octets) + octets.count(b"\n")
+    def _add_to_body(self, octets: bytes, as_sent: int) -> None:
+        self._body.octets += as_sent
         self._keep(self._quoter.encode(octets))
 
     def _keep(self, stored: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 _CRLF = b"\r\n"
+_DOT = b"\r\n."
 _END = b"\r\n.\r\n"
 
 
@@ -49,20 +50,21 @@ class DotDecoder:
     def decode(self, data: bytes) -> bytes:
         """The content that is certain by now. At its end `rest` becomes what follows it."""
         waiting = self._held + data
-        end = waiting.find(_END)
+        dot = waiting.find(_DOT)  # the first one that is not content
+        end = waiting.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self._held = b""
             self.rest = waiting[end + 5 :]
-            return self._content(waiting[: end + 2])
+            return self._content(waiting[: end + 2], is_stuffed=dot < end)
         certain = len(waiting) - _length_of_possible_end(waiting)
         self._held = waiting[certain:]
-        return self._content(waiting[:certain]) if certain else b""
+        return self._content(waiting[:certain], is_stuffed=dot >= 0) if certain else b""
 
-    def _content(self, stuffed: bytes) -> bytes:
+    def _content(self, octets: bytes, *, is_stuffed: bool) -> bytes:
         # A piece never ends inside CRLF, so what is bare can be seen here. It may end just behind a
         # CRLF only when the end was found or a later octet showed that no full stop follows.
-        self.fault = worst_fault(stuffed, self.fault)
-        content = stuffed.replace(b"\r\n.", _CRLF)
+        self.fault = worst_fault(octets, self.fault)
+        content = octets.replace(_DOT, _CRLF) if is_stuffed else octets
         if self._first:
             content = content[2:]
             self._first = False

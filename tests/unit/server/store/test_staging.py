@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.post import MORE, pieces
 
-from mailserver.message import header
 from mailserver.store import mbox, staging
 from mailserver.store.base import StagedMessage
 from mailserver.store.staging import HEADER_OCTETS, FileBody, FileStaging, MemoryUse
@@ -157,13 +156,13 @@ def test_a_body_starts_where_no_header_is(make: Make) -> None:
 
 @pytest.mark.parametrize("piece", [1000, 70_000, 10**6])
 def test_an_endless_header_is_bounded(make: Make, memory: MemoryUse, piece: int) -> None:
-    content = b"A: b\r\n" * 100 + b"C: " + b"x" * (2 * header.OCTET_LIMIT) + b"\r\n\r\nx\r\n"
+    content = b"A: b\r\n" * 100 + b"C: " + b"x" * (2 * staging.MEMORY_OCTETS) + b"\r\n\r\nx\r\n"
     one = make()
     for start, end in pieces(content, piece):
         one.write(content[start:end])
         if one.overfull:
             one.spill()
-        assert memory.octets <= header.OCTET_LIMIT + 2 * piece
+        assert memory.octets <= staging.MEMORY_OCTETS + 2 * piece
     assert one.finish().header is None
     one.discard()
     assert memory.octets == 0
