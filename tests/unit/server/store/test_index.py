@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.post import MORE
 
 from mailserver.store import index
-from mailserver.store.index import ENTRY_SIZE, HEADER_SIZE, Entry, Index
+from mailserver.store.index import ENTRY_SIZE, HEADER_SIZE, Entry, Index, Listing
 
 INODE = 4711
 
@@ -30,6 +31,19 @@ WHOLE = index.pack_header(INODE, END, 9) + index.pack(THREE)
 def test_what_was_packed_is_unpacked() -> None:
     assert index.unpack(WHOLE, INODE) == Index(THREE, END, 9)
     assert len(WHOLE) == HEADER_SIZE + 3 * ENTRY_SIZE
+
+
+def test_a_listing_has_sizes_and_entries_apart() -> None:
+    listing = Listing(WHOLE, INODE)
+    assert listing.sizes == [entry.octets for entry in THREE]
+    assert [listing[0], listing[-1]] == [THREE[0], THREE[-1]]
+    assert listing.end == THREE[-1].end
+    assert Listing.of(THREE).entries == THREE
+    torn = Listing(WHOLE[:-1], INODE)
+    assert len(torn.sizes) == 2
+    assert torn[-1] == THREE[1]
+    with pytest.raises(IndexError):
+        torn[2]
 
 
 def test_an_index_cut_at_any_octet_gives_the_whole_entries() -> None:
