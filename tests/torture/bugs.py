@@ -6,7 +6,8 @@ import itertools
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tests.torture import mounts, power
@@ -68,7 +69,7 @@ BUGS: dict[str, Callable[[], None]] = {
     )
 }
 
-CUTS = 100
+CUTS = 400
 """Of each file system, within which a bug must be found on one of them."""
 _CUTS_A_RECORDING = 20
 _FOUND = 7
@@ -83,10 +84,12 @@ def hunt(seed: int) -> str:
 
 
 def _find(name: str, seed: int) -> list[str]:
-    """On which file systems."""
+    """On which file systems; the first to find it ends the hunt on the other."""
     fork = multiprocessing.get_context("fork")
+    found = fork.Event()
     processes = {
-        kind: fork.Process(target=_live_with, args=(name, kind, seed)) for kind in mounts.MAKE
+        kind: fork.Process(target=_live_with, args=(name, kind, seed, found))
+        for kind in mounts.MAKE
     }
     for process in processes.values():
         process.start()
@@ -95,13 +98,21 @@ def _find(name: str, seed: int) -> list[str]:
     return [kind for kind, process in processes.items() if process.exitcode == _FOUND]
 
 
-def _live_with(name: str, kind: str, seed: int) -> None:
+def _seeds(kind: str, first: int, found: Event) -> Iterator[str]:
+    for seed in itertools.count(first):
+        yield f"{kind}:{seed}"
+        if found.is_set():
+            return
+
+
+def _live_with(name: str, kind: str, seed: int, found: Event) -> None:
     BUGS[name]()
     power.CUTS = _CUTS_A_RECORDING
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
         power.KEPT = Path(folder)
         os.dup2(nowhere.fileno(), 2)
         try:
-            power.cuts(kind, (f"{kind}:{seed + n}" for n in itertools.count()), CUTS)
+            power.cuts(kind, _seeds(kind, seed, found), CUTS)
         except (AssertionError, OSError):
+            found.set()
             os._exit(_FOUND)
