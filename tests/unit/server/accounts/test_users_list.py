@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
@@ -196,6 +197,7 @@ def test_a_hash_from_elsewhere_needs_no_keys() -> None:
         ("{PLAIN}", "no password"),
         ("{PLAIN}x\ty", "a control character in the password"),
     ],
+    ids=itertools.count(),  # a hash has another salt each time
 )
 def test_a_credential_that_is_none_has_its_line(text: str, problem: str) -> None:
     users = parse(f"bob builder\nalice {text}\n".encode())
