@@ -9,10 +9,11 @@
 #   make check   lint, types and test
 #   make bench   speed, ours and others'
 #
-# ARGS="…" is passed on:  make test ARGS="-k dots -x"
+# ARGS="…" is passed on:  make test ARGS="-k dots -x"; JOBS=0 runs one test at a time
 
 PYTHON ?= python3
 ARGS ?=
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -65,7 +66,7 @@ bench: setup
 # --- checking it ---------------------------------------------------------------------------------
 
 test: setup
-	$(BIN)/python -m pytest -m 'not integration' $(ARGS)
+	$(BIN)/python -m pytest -m 'not integration' -n $(JOBS) $(ARGS)
 
 e2e: setup
 	lab/prepare.sh
