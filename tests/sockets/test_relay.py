@@ -52,6 +52,14 @@ class Odd:
         self._thread.join()
         assert self._faults == []
 
+    def forget(self) -> None:
+        """Who connected, and was not accepted yet, is gone."""
+        self._listening.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._listening.accept()[0].close()
+        self._listening.settimeout(SECONDS)
+
     def close(self) -> None:
         self._listening.close()
 
@@ -80,6 +88,7 @@ class Two:
         self.a.smtp.process.send_signal(signal.SIGKILL)
         self.a.smtp.process.wait()
         assert self.a.smtp.stop() == -signal.SIGKILL
+        self.odd.forget()
         self.a._servers.remove(self.a.smtp)
         self.a.smtp = Server("smtpmail", self.folder / "a", *self.options)
         self.a._servers.append(self.a.smtp)
@@ -190,14 +199,13 @@ def test_a_message_without_a_sender_never_goes_back(two: Two) -> None:
 
 def talk(connection: socket.socket, *replies: bytes) -> None:
     """Without PIPELINING: a reply to each line, the greeting first."""
-    lines = connection.makefile("rb")
-    for reply in replies:
-        connection.sendall(reply + b"\r\n")
-        line = lines.readline()
-        if reply.startswith(b"354"):
-            while line not in (b".\r\n", b""):
-                line = lines.readline()
-    lines.close()
+    with connection.makefile("rb") as lines:
+        for reply in replies:
+            connection.sendall(reply + b"\r\n")
+            line = lines.readline()
+            if reply.startswith(b"354"):
+                while line not in (b".\r\n", b""):
+                    line = lines.readline()
 
 
 GOOD = (b"220 hi", b"250 hi", b"250 sender", b"250 recipient", b"354 go")
