@@ -42,7 +42,7 @@ def rounds(seed: int, count: int) -> str:
                 except Violation as problem:
                     problem.add_note(f"round {number}; the log:\n{system.logs()}")
                     raise
-            _judge_files(system, heard)
+            _judge_files(system, heard, dice)
         finally:
             system.remove()
     return (
@@ -54,7 +54,7 @@ def rounds(seed: int, count: int) -> str:
 def _round(system: MailSystem, heard: Heard, dice: random.Random) -> None:
     place = Place(system.smtp_port, system.pop3_port, ACCOUNTS)
     place.wait_ready()
-    judge(place, heard)
+    judge(place, heard, dice)
     crowd = Crowd(place, heard, dice)
     crowd.start()
     try:
@@ -78,11 +78,11 @@ def _kill(system: MailSystem, process: str) -> None:
             os.kill(int(row[column]), signal.SIGKILL)
 
 
-def _judge_files(system: MailSystem, heard: Heard) -> None:
+def _judge_files(system: MailSystem, heard: Heard, dice: random.Random) -> None:
     """Python's mailbox sees what POP3 sees."""
     place = Place(system.smtp_port, system.pop3_port, ACCOUNTS)
     place.wait_ready()
-    judge(place, heard)
+    judge(place, heard, dice)
     data = system.volume_copy()
     for user in heard.oracle.users:
         contents = by_python(data, user)

@@ -41,7 +41,7 @@ def rounds(kind: str, seed: int, count: int) -> str:
                     shutil.copy("seed/users.txt", data)
                     os.sync()
                 with _servers(data) as place:
-                    judge(place, heard)
+                    judge(place, heard, dice)
                     if number < count:
                         _cut(place, heard, data, random.Random(dice.random()))
     return (
