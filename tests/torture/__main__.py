@@ -6,7 +6,7 @@ shutdown    power cuts under the two servers
 kill        SIGKILL of the containers
 queue       SIGKILL of a server that relays; with bugs planted too, each of which must be found
 neighbours  procmail, mutt, Python's mailbox and Dovecot at the same mailbox file
-all         all of these
+all         all of these, at once: most of them wait for a disk or for a server to start
 repro       a seed of `power` again
 """
 
@@ -42,7 +42,7 @@ def main() -> int:
     uname = os.uname()
     print(f"{uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores", flush=True)
     chosen = every if wanted.what == "all" else [wanted.what]
-    return max(_at_once(list(_jobs(what, wanted))) for what in chosen)
+    return _at_once([job for what in chosen for job in _jobs(what, wanted)])
 
 
 def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job]]:
@@ -51,7 +51,7 @@ def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job
     if what == "kill":
         yield what, kill.missing(), lambda: kill.rounds(seed, wanted.kills)
     if what == "queue":
-        yield what, "", lambda: queue_kill.rounds(seed, wanted.kills)
+        yield what, "", lambda: queue_kill.rounds(seed, wanted.kills // 4)
         yield f"{what}, bugs", "", lambda: queue_kill.hunt(seed, count=10)
     if what == "neighbours":
         yield what, neighbours.missing(), lambda: neighbours.rounds(seed, wanted.rounds)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -75,7 +76,8 @@ def _kill(system: MailSystem, process: str) -> None:
     column = table["Titles"].index("PID")
     for row in table["Processes"]:
         if f"/{process}" in row[-1]:
-            os.kill(int(row[column]), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the other one of its kind was killed before
+                os.kill(int(row[column]), signal.SIGKILL)
 
 
 def _judge_files(system: MailSystem, heard: Heard, dice: random.Random) -> None:
