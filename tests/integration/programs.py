@@ -191,7 +191,8 @@ _GETMAIL = (
     "mkdir -p box/cur box/new box/tmp; printf '%s\\n' '[retriever]' server=mailserver"
     " username=$user password=secret {} '[destination]' type=Maildir path=$PWD/box/ >rc"
     # once in a hundred times it misses the end of its own child, and waits for ever
-    "; for try in 1 2 3; do timeout 10 getmail --getmaildir=. -r rc >&2 && break; done; cat box/new/*"
+    "; for try in 1 2 3; do timeout 10 getmail --getmaildir=. -r rc >&2 && break; done"
+    "; cat box/new/*"
 )
 _NAIL_FETCHES = (
     "s-nail -n -S v15-compat -S tls-verify=strict -S tls-ca-no-defaults -S tls-ca-file=$certificate"
