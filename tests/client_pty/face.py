@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pexpect
 import pyte
@@ -61,15 +61,24 @@ class Face:
 
     def waits_for(self, *texts: str, without: str = "") -> str:
         """Returns what is seen once all of these are."""
+        return self.waits_until(
+            lambda: (
+                all(text in self.text for text in texts) and not (without and without in self.text)
+            ),
+            str(texts),
+        )
+
+    def waits_until(self, condition: Callable[[], bool], what: str) -> str:
+        """Returns what is seen once it is so: a screen may come in pieces."""
         deadline = time.monotonic() + self._patience
-        while not all(text in self.text for text in texts) or (without and without in self.text):
-            assert time.monotonic() < deadline, f"no {texts} in:\n{self.text}"
+        while not condition():
+            assert time.monotonic() < deadline, f"no {what} in:\n{self.text}"
             try:
                 octets = self.child.read_nonblocking(65_536, timeout=1)
             except pexpect.TIMEOUT:
                 continue
             except pexpect.EOF:
-                raise AssertionError(f"it ended; no {texts} in:\n{self.text}") from None
+                raise AssertionError(f"it ended; no {what} in:\n{self.text}") from None
             self.raw += octets
             self._stream.feed(octets)
         return self.text

@@ -448,7 +448,9 @@ def test_sort_threads_and_export(mailserver: Any, face: Start, tmp_path: Path) -
     client.waits_for("by threads", "`-Re: b", ">  4")
     client.types("o", "s")
     client.waits_for(">  4", "by subject", without="`-")
-    assert [row[3] for row in client.rows[2:6]] == ["4", "1", "3", "2"]
+    client.waits_until(
+        lambda: [row[3] for row in client.rows[2:6]] == ["4", "1", "3", "2"], "such order"
+    )
     client.types("l", "-subject:c", "Enter")
     client.waits_for("3 with -subject:c — by subject")
     client.types("o", "z")
@@ -458,7 +460,9 @@ def test_sort_threads_and_export(mailserver: Any, face: Start, tmp_path: Path) -
     mailserver.deliver(b"Subject: 0\n\nx\n")
     client.types("c")
     client.waits_for("1 new message.", "4 with -subject:c — by subject", "  5 N")
-    assert [row[3] for row in client.rows[2:6]] == ["5", "4", "1", "3"]
+    client.waits_until(
+        lambda: [row[3] for row in client.rows[2:6]] == ["5", "4", "1", "3"], "such order"
+    )
     client.types("l", "Ctrl-U", "-subject:0", "Enter")
     client.waits_for("4 with -subject:0 — by subject")
     client.types("E", "Ctrl-U", str(tmp_path / "all.mbox"), "Enter")
