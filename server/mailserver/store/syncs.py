@@ -18,7 +18,7 @@ NAME = "syncs"
 """Behind the number of the process's journal."""
 _SLOTS = 512
 _NOTE = struct.Struct("<Q")
-_FORM = struct.Struct(f"<{_SLOTS}Q")
+_OCTETS = _SLOTS * _NOTE.size
 
 
 class Syncs:
@@ -55,17 +55,20 @@ class Syncs:
 
 def forget(notes: int) -> None:
     """What a process noted is done with; raises OSError."""
-    durable.write_at(notes, bytes(_FORM.size), 0)
+    durable.write_at(notes, bytes(_OCTETS), 0)
 
 
 def doubtful(folder: int) -> set[int]:
     """Inodes, of all processes; `folder`: of the journals. Raises OSError."""
     found: set[int] = set()
-    for name in [name for name in os.listdir(folder) if name.endswith(NAME)]:
+    for name in os.listdir(folder):
+        if not name.endswith(NAME):
+            continue
         fd = durable.open_file(name, folder, os.O_RDONLY)
         try:
-            octets = os.pread(fd, _FORM.size, 0)
+            octets = os.pread(fd, _OCTETS, 0)
         finally:
             os.close(fd)
-        found.update(inode for (inode,) in _NOTE.iter_unpack(octets[: len(octets) // 8 * 8]))
+        whole = octets[: len(octets) // _NOTE.size * _NOTE.size]
+        found.update(inode for (inode,) in _NOTE.iter_unpack(whole))
     return found - {0}

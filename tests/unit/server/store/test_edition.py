@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.faults.calls import Calls, Fails
 
-from mailserver import durable
 from mailserver.store.edition import NAME, Edition, EditionFile
 
 FIRST, SECOND, THIRD = (Edition(number, 7) for number in (1, 2, 3))
 BLOCK = 4096
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
-    fd = durable.open_folder(str(tmp_path))
-    yield fd
-    os.close(fd)
 
 
 @pytest.fixture

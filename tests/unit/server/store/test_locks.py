@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mailserver import durable
 from mailserver.store.locks import FileLock
 
 _HOLD = """
@@ -26,13 +25,6 @@ lock.release()
 print("released", flush=True)
 sys.stdin.readline()
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
-    fd = durable.open_folder(str(tmp_path))
-    yield fd
-    os.close(fd)
 
 
 @pytest.fixture

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from mailserver import durable
 from mailserver.store.syncs import Syncs, doubtful
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
-    fd = durable.open_folder(str(tmp_path))
-    yield fd
-    os.close(fd)
 
 
 @pytest.fixture
