@@ -13,7 +13,7 @@ from tests.contract import post
 from tests.contract.post import CONTENT, MORE, contents, delete, deliver, read, try_deliver
 
 from mailserver.message import header
-from mailserver.message.verdict import Kind
+from mailserver.message.verdict import ACCEPTED, Kind
 from mailserver.store.base import MaildropInUse, MailStore, Usage
 from mailserver.store.files import FileStore
 from mailserver.store.memory import MemoryStore
@@ -197,6 +197,14 @@ def test_the_same_delivery_twice_is_two_messages(store: MailStore) -> None:
     assert [mail.content for mail in before] == [copies["bob"]] * 3
     delete(store, "bob", 1)
     assert read(store, "bob") == before[1:]
+
+
+def test_a_message_for_nobody_is_kept_nowhere(store: MailStore) -> None:
+    staging, deposit, copies = post.deposit_of(store, ["bob"], CONTENT)
+    assert store.append([(), deposit, ()]) == [ACCEPTED] * 3
+    assert store.append([()]) == [ACCEPTED]
+    staging.discard()
+    assert contents(store, "bob") == [copies["bob"]]
 
 
 def test_deleting(store: MailStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from mailserver.app.relaying import Relaying, signing
 from mailserver.app.serving import CLEAR_PASSWORDS, Parts, Port, run
 from mailserver.delivery.accept import Policy, Reception, Trust
 from mailserver.delivery.addressing import Addresses
+from mailserver.delivery.readiness import Readiness
 from mailserver.delivery.rewriting import FILE, Rewriting, secrets_in
 from mailserver.durable import OWN_FOLDER
 from mailserver.message.ids import MessageIds
@@ -59,6 +61,8 @@ class Smtp:
     def serve(self, parts: Parts) -> Callable[[Port], Serve]:
         chosen = parts.chosen
         self._commit = commit = GroupCommit(parts.store)
+        readiness = Readiness(commit.append)
+        self._watching = asyncio.ensure_future(readiness.watch())
         new_id = MessageIds(secrets.token_hex(6))
         self._relaying = relaying = Relaying(chosen, parts.threads)
         reception = Reception(
@@ -72,6 +76,7 @@ class Smtp:
             relaying.outbox,
             parts.counts,
             rewriting(chosen),
+            readiness,
         )
         if parts.number == 0:
             relaying.start(reception)
@@ -105,6 +110,7 @@ class Smtp:
                 raise CannotStart(str(problem)) from None
 
     async def stop(self, patience: float) -> None:
+        self._watching.cancel()
         await self._relaying.stop(patience)
 
     def end(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -27,12 +27,11 @@ from mailserver.message.envelope import (
 from mailserver.message.header import Header, read_header
 from mailserver.message.judgement import Judgement
 from mailserver.message.verdict import ACCEPTED, FORWARDED, Kind, Verdict
-from mailserver.store.base import Deposit, MailStore, StagedMessage, Staging, Usage
+from mailserver.store.base import Append, Deposit, MailStore, StagedMessage, Staging, Usage
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 from mailserver.wire.peer import is_in, is_own, network_of
 from mailserver.wire.value import value
 
-Append = Callable[[Deposit], Awaitable[Verdict]]
 NO_QUOTA = Usage()
 
 
@@ -85,11 +84,12 @@ class Reception:
         outbox: Outbox | None = None,
         counts: Counts | None = None,
         rewriting: Rewriting | None = None,
+        can_store: Callable[[], bool] = lambda: True,
     ) -> None:
         """`append` stores one message durably; `new_id` gives a name no message had before; `trust`
         judges mail of those who have not logged in; `outbox`: for other servers' mail; None: there
         is no way out. `counts`: of messages; None: there may be any number. `rewriting`: of the
-        senders of what is forwarded, and back; None: they stay."""
+        senders of what is forwarded, and back; None: they stay. `can_store`: see `Readiness`."""
         self._outbox = outbox
         self._policy = policy
         self._own_name = policy.addresses.domains[0]
@@ -102,6 +102,7 @@ class Reception:
         self._clock = clock
         self._new_id = new_id
         self._trust = trust
+        self._can_store = can_store
         self._waiting = 0  # recipients of all messages on their way in
 
     def sender(self, envelope: Envelope) -> Verdict:
@@ -110,6 +111,8 @@ class Reception:
             return Verdict(Kind.TOO_MANY_MESSAGES)
         if not self._may_send_as(envelope.client.user, envelope.reverse_path.mailbox):
             return Verdict(Kind.NOT_YOUR_ADDRESS, f"you are {envelope.client.user} here")
+        if not self._can_store():
+            return Verdict(Kind.STORAGE_FAILED)
         if not self._store.has_room(envelope.parameters.octets or 0):
             return Verdict(Kind.DISK_FULL)
         return ACCEPTED

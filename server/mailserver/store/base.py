@@ -5,7 +5,7 @@ All calls may block on the disk; those who must not block call them in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from mailserver.message.header import Header
@@ -81,7 +81,11 @@ class Delivery:
 
 
 Deposit = tuple[Delivery, ...]
-"""One message for all its local recipients: all of them get it, or none."""
+"""One message for all its local recipients: all of them get it, or none. Without any it is kept
+nowhere, and only shows whether a message could be stored."""
+
+Append = Callable[[Deposit], Awaitable[Verdict]]
+"""Stores one message durably."""
 
 
 @value(frozen=True, slots=True)

@@ -220,7 +220,7 @@ class FileStore:
                 self._taken().begin_anew()
             if of_one and len(messages) > 1:
                 return [self._store_alone(message, held) for message in messages]
-            return [_failed(error, " ".join(records))] * len(messages)
+            return [_failed(error, " ".join(records) or "nobody")] * len(messages)
         for file in files:
             file.commit()
         return [ACCEPTED] * len(messages)

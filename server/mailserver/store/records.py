@@ -56,6 +56,8 @@ class Message:
     @classmethod
     def of(cls, deposit: Deposit, limit: int) -> Message:
         records = tuple(map(FileRecord.of, deposit))
+        if not records:
+            return cls((), apart=True, octets=journal.OVERHEAD)
         body = records[0].body
         octets = body.length + sum(len(one.beginning) for one in records)
         octets += journal.OVERHEAD * (len(records) + 1)

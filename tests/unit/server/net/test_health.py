@@ -1,4 +1,4 @@
-"""The question whether both servers speak."""
+"""The question whether both servers are well."""
 
 from __future__ import annotations
 
@@ -30,21 +30,35 @@ def speaking(*answers: bytes) -> Iterator[int]:
         thread.join()
 
 
+SMTP = b"220 x\r\n", b"250-x\r\n250 HELP\r\n"
+POP3 = b"+OK\r\n", b"+OK\r\n"
+
+
 def test_two_good_servers() -> None:
-    smtp = (b"220 x\r\n", b"250-x\r\n250 HELP\r\n", b"221 x\r\n")
-    with speaking(*smtp) as one, speaking(b"+OK\r\n", b"+OK\r\n") as two:
+    with speaking(*SMTP, b"250 x\r\n", b"221 x\r\n") as one, speaking(*POP3) as two:
         assert health.main([str(one), str(two)]) == 0
 
 
 def test_one_that_is_unwell(capsys: pytest.CaptureFixture[str]) -> None:
-    with speaking(b"421 x\r\n") as one, speaking(b"+OK\r\n", b"+OK\r\n") as two:
+    with speaking(b"421 x\r\n") as one, speaking(*POP3) as two:
         assert health.main([str(one), str(two)]) == 1
     assert capsys.readouterr().err == f"port {one} answered b'421 x\\r\\n' to b''\n"
+
+
+def test_one_that_cannot_store_mail(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking(*SMTP, b"451 4.3.0 x\r\n") as one, speaking(*POP3) as two:
+        assert health.main([str(one), str(two)]) == 1
+    assert "451 4.3.0" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_illness() -> None:
+    with speaking(*SMTP, b"452 x\r\n", b"221 x\r\n") as one, speaking(*POP3) as two:
+        assert health.main([str(one), str(two)]) == 0
 
 
 def test_one_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    with speaking(b"+OK\r\n", b"+OK\r\n") as two:
+    with speaking(*POP3) as two:
         assert health.main([str(port), str(two)]) == 1
     assert f"port {port}: " in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Whether mail can be stored at all: every few seconds a message for nobody is.
+
+That goes the way of every message up to its promise on stable storage, in the same batch as
+others, so it tells what a server that had no mail for hours would say to the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from mailserver.message.verdict import Kind
+from mailserver.store.base import Append
+
+log = logging.getLogger(__name__)
+
+SECONDS = 5.0
+"""Between two tries; more than a store waits for more mail before it puts all in order."""
+PATIENCE = 30.0
+"""Seconds after which a disk that says nothing counts as one that fails."""
+
+
+class Readiness:
+    """Of one process. A full disk is none of its matters: who has no room says so by itself."""
+
+    def __init__(self, append: Append) -> None:
+        """`append` stores one message durably."""
+        self._append = append
+        self._ready = True
+
+    def __call__(self) -> bool:
+        """As the last try showed it."""
+        return self._ready
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(SECONDS)
+            was_ready, self._ready = self._ready, await self._try()
+            if was_ready and not self._ready:
+                log.error("mail cannot be stored: none is taken until it can")
+            elif self._ready and not was_ready:
+                log.info("mail can be stored again")
+
+    async def _try(self) -> bool:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return (await self._append(())).kind is not Kind.STORAGE_FAILED
+        except TimeoutError:
+            return False
+        except Exception:  # a fault of ours: nothing is known to be stored then
+            log.exception("a message for nobody could not be stored")
+            return False
