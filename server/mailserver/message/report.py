@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from textwrap import wrap
 
 from mailserver.message.envelope import MailParameters, Recipient
+from mailserver.message.header import read_header
 from mailserver.message.outcome import Outcome
 from mailserver.message.trace import stamp
 from mailserver.wire import xtext
@@ -37,13 +38,26 @@ _SUBJECT = {
     Action.EXPANDED: "Your message was passed on",
 }
 _WORDS = {
-    Action.FAILED: "It could not be delivered to:",
-    Action.DELAYED: "It could not be delivered yet, and will be tried again. You need not do "
+    Action.FAILED: "could not be delivered, and will not be tried again, to:",
+    Action.DELAYED: "could not be delivered yet, and will be tried again; you need not do "
     "anything. It waits for:",
-    Action.DELIVERED: "It was delivered to:",
-    Action.RELAYED: "It was passed on to a server that sends no reports, for:",
-    Action.EXPANDED: "It was passed on to all those who are behind this address:",
+    Action.DELIVERED: "was delivered to:",
+    Action.RELAYED: "was passed on to a server that sends no reports, for:",
+    Action.EXPANDED: "was passed on to all those who are behind this address:",
 }
+_MEANING = {
+    "1.1": "There is no such mailbox. Is the address spelled right?",
+    "2.1": "The mailbox takes no mail.",
+    "2.2": "The mailbox is full.",
+    "2.3": "The message is too big.",
+    "3.4": "The message is too big.",
+    "4.7": "It was tried again and again, until it was too old.",
+}
+"""Of a failure's status without its class (RFC 3463 3): servers' own words are often obscure."""
+_REFUSED = "The server there refuses it by its rules."
+"""What all of X.7 mean, from others."""
+SUBJECT_LIMIT = 200
+"""Characters of the subject that are quoted."""
 
 
 @value(frozen=True, slots=True)
@@ -72,14 +86,24 @@ class About:
 
 
 def report(
-    about: About, facts: Sequence[Fact], original: bytes, *, whole: bool, own_name: str, now: float
+    about: About,
+    facts: Sequence[Fact],
+    original: bytes,
+    *,
+    whole: bool,
+    own_name: str,
+    now: float,
+    number: int = 0,
 ) -> bytes:
     """A message for `about.sender`. `original`: the message (`whole`), or its header. All facts
-    have one action."""
-    action = facts[0].action
+    have one action. `number`: of the report, among those with this action."""
+    action, header = facts[0].action, header_of(original)
     addresses = [about.sender, *(str(fact.recipient.forward_path) for fact in facts)]
-    utf8 = not (all(map(str.isascii, addresses)) and header_of(original).isascii())
-    encoding = [] if original.isascii() and not utf8 else ["Content-Transfer-Encoding: 8bit"]
+    utf8 = not (all(map(str.isascii, addresses)) and header.isascii())
+    text = "\r\n".join(_for_people(about, facts, header, own_name))
+    eight_bit = ["Content-Transfer-Encoding: 8bit"]
+    of_text = [] if text.isascii() else eight_bit
+    of_original = [] if original.isascii() and not utf8 else eight_bit
     boundary = f"=_{about.message_id}_{int(now)}"
     while boundary.encode() in original:
         boundary += "_"
@@ -89,30 +113,30 @@ def report(
         f"To: <{about.sender}>",
         f"Subject: {_SUBJECT[action]}",
         f"Date: {stamp(int(now)).date_time}",
-        f"Message-ID: <{about.message_id}.{action.value}.{int(now)}@{own_name}>",
+        f"Message-ID: <{about.message_id}.{action.value}.{number}@{own_name}>",
         "Auto-Submitted: auto-replied",  # RFC 3834 5
         "MIME-Version: 1.0",
         f"Content-Type: multipart/report; report-type={kind};",
         f'\tboundary="{boundary}"',
-        *encoding,
+        *(of_text or of_original),
         "",
         "This is a report by a mail server, in MIME format (RFC 3464).",
         "",
         f"--{boundary}",
-        f"Content-Type: text/plain; charset={'utf-8' if utf8 else 'us-ascii'}",
-        *(["Content-Transfer-Encoding: 8bit"] if utf8 else []),
+        f"Content-Type: text/plain; charset={'utf-8' if of_text else 'us-ascii'}",
+        *of_text,
         "",
-        *_for_people(about, facts, own_name),
+        text,
         "",
         f"--{boundary}",
         f"Content-Type: message/{kind}",
-        *(["Content-Transfer-Encoding: 8bit"] if utf8 else []),
+        *(eight_bit if utf8 else []),
         "",
         *_for_programs(about, facts, own_name, utf8=utf8),
         "",
         f"--{boundary}",
         f"Content-Type: {_original_kind(whole=whole, utf8=utf8)}",
-        *encoding,
+        *of_original,
         "",
         "",
     )
@@ -137,25 +161,37 @@ def _original_kind(*, whole: bool, utf8: bool) -> str:
     return "message/rfc822" if whole else "text/rfc822-headers"
 
 
-def _for_people(about: About, facts: Sequence[Fact], own_name: str) -> list[str]:
-    lines = [
-        f"This is the mail server {own_name}, about your message",
-        f"of {stamp(int(about.arrived)).date_time}. {_WORDS[facts[0].action]}",
-    ]
+def _for_people(about: About, facts: Sequence[Fact], header: bytes, own_name: str) -> Iterator[str]:
+    yield f"This is the mail server {own_name}. Your message"
+    yield ""
+    subject = read_header(header.replace(b"\r\n", b"\n")).subject[:SUBJECT_LIMIT]
+    if subject:
+        shown = "".join(one if one.isprintable() else "?" for one in subject)
+        yield from _indented(f"Subject: {shown}")
+    yield from _indented(f"Sent: {stamp(int(about.arrived)).date_time}")
+    yield ""
+    yield from wrap(_WORDS[facts[0].action], 72)
     for fact in facts:
         said_by = fact.outcome.said_by
-        who = f"{said_by} said: " if said_by else ""
-        lines += ["", f"  <{fact.recipient.forward_path}>"]
-        lines += wrap(
-            f"{who}{fact.outcome.text}",
-            72,
-            initial_indent=" " * 4,
-            subsequent_indent=" " * 4,
-            break_long_words=True,
-        )
+        yield ""
+        yield f"  <{fact.recipient.forward_path}>"
+        if fact.action is Action.FAILED:
+            yield from _indented(_meaning(fact.outcome))
+        yield from _indented(f"{said_by} said: " * bool(said_by) + fact.outcome.text)
         if fact.until:
-            lines.append(f"    It is given up on {stamp(int(fact.until)).date_time}.")
-    return lines
+            yield from _indented(f"It is given up on {stamp(int(fact.until)).date_time}.")
+
+
+def _meaning(outcome: Outcome) -> str:
+    detail = outcome.status.partition(".")[2]
+    if detail.startswith("7.") and outcome.said_by:
+        return _REFUSED
+    return _MEANING.get(detail, "")
+
+
+def _indented(text: str) -> list[str]:
+    indent = " " * 4
+    return wrap(text, 72, initial_indent=indent, subsequent_indent=indent, break_long_words=True)
 
 
 def _for_programs(about: About, facts: Sequence[Fact], own_name: str, *, utf8: bool) -> list[str]:

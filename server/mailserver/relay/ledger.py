@@ -106,8 +106,8 @@ class Ledger:
     ) -> list[Note]:
         gives_up = message.entry.arrived + self._patience.lifetime
         if now >= gives_up:
-            text = f"given up after {self._patience.lifetime / 3600:.0f} hours: {outcome.text}"
-            late = replace(outcome, fate=Fate.PERMANENT, status="5.4.7", text=text)
+            log.info("message %s is too old to be tried again", message.entry.id)
+            late = replace(outcome, fate=Fate.PERMANENT, status="5.4.7")
             return [Tried(now, numbers, late, 0.0)]
         by_tries: dict[int, list[int]] = {}
         for number in numbers:
@@ -160,6 +160,7 @@ class Ledger:
             whole=whole,
             own_name=self._own_name,
             now=self._world.clock(),
+            number=numbers[0],
         )
         verdict = await self._world.send_report(sender, content)
         if not verdict and verdict.kind not in _LOST_FOR_GOOD:

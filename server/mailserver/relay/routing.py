@@ -252,12 +252,13 @@ def _dns_failed(name: str, problem: DnsTrouble) -> Outcome:
 
 def _no_address(destination: str, names: list[str]) -> Outcome:
     if names == [destination]:
-        return failed(Fate.PERMANENT, "1.2", f"there is no domain {destination}")
+        text = f"there is no domain {destination}: is it spelled right?"
+        return failed(Fate.PERMANENT, "1.2", text)
     hosts = ", ".join(names[:3])
     return failed(Fate.PERMANENT, "4.4", f"no mail server of {destination} has an address: {hosts}")
 
 
 def _private(destination: str, addresses: list[str]) -> Outcome:
-    text = f"mail for {destination} would go to a private address, {', '.join(addresses[:3])}: "
-    text += "the setting relay_private lets it, or a route"
+    text = f"{destination} leads to a private address, {', '.join(addresses[:3])}, "
+    text += "where this server sends no mail (the setting relay_private lets it, or a route)"
     return failed(Fate.PERMANENT, "4.4", text)

@@ -75,13 +75,13 @@ def obstacle(
         text = "REQUIRETLS: the next server does not promise it inside verified TLS (RFC 8689 4.2)"
         return failed(Fate.PERMANENT, "7.30", text)
     if has.size is not None and transaction.octets > has.size:
-        text = f"{transaction.octets} octets, the next server takes {has.size}"
+        text = f"it has {transaction.octets} octets, and the next server takes {has.size} at most"
         return failed(Fate.PERMANENT, "3.4", text)
     if not has.utf8 and (transaction.utf8_header or not _all_ascii(transaction, recipient)):
-        text = "the next server takes no addresses and headers beyond ASCII (RFC 6531)"
+        text = "the next server takes ASCII alone in addresses and headers (RFC 6531)"
         return failed(Fate.PERMANENT, "6.7", text)
     if transaction.eight_bit and not has.eight_bit:
-        text = "the next server takes no octets above 127 (RFC 6152)"
+        text = "the next server takes ASCII alone (RFC 6152)"
         return failed(Fate.PERMANENT, "6.3", text)
     return None
 

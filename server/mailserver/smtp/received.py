@@ -42,8 +42,10 @@ class ReceivedReply:
 
     @property
     def text(self) -> str:
-        """On one line, with its code, cut to a length that can be shown."""
-        return f"{self.code} {' '.join(self.lines)}".rstrip()[:TEXT_LIMIT]
+        """On one line, with its code and one status, cut to a length that can be shown."""
+        first, *others = self.lines
+        words = [first, *(line.removeprefix(self.status).strip() for line in others)]
+        return f"{self.code} {' '.join(filter(None, words))}".rstrip()[:TEXT_LIMIT]
 
     def outcome(self, said_by: str) -> Outcome:
         """What it means for a recipient, by its first digit (RFC 5321 4.3.2)."""

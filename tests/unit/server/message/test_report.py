@@ -45,10 +45,14 @@ def test_a_failure() -> None:
     assert found["From"] == "Mail Delivery System <MAILER-DAEMON@a.test>"
     assert found["Subject"] == "Your message could not be delivered"
     assert found["Auto-Submitted"] == "auto-replied"
-    words = text.get_content()
+    words = text.get_content().replace("\r\n", "\n")
     assert "<bob@b.test>" in words
     assert "<carol@b.test>" in words
-    assert "mx.b.test said: 550 5.7.1 because of this" in words
+    assert words.startswith(
+        "This is the mail server a.test. Your message\n\n    Subject: one\n"
+        "    Sent: Mon, 23 Nov 2026 13:05:09 +0000\n\ncould not be delivered"
+    )
+    assert "by its rules.\n    mx.b.test said: 550 5.7.1 because of this" in words
     of_message, bob, carol = status.get_payload()
     assert of_message["Original-Envelope-Id"] == "id+201"
     assert of_message["Arrival-Date"] == "Mon, 23 Nov 2026 13:05:09 +0000"
@@ -61,6 +65,20 @@ def test_a_failure() -> None:
     assert carol["Last-Attempt-Date"] is None
     assert original.get_content_type() == "text/rfc822-headers"
     assert b"Subject: one\r\n\r\n--" in octets
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        (b"Subject: =?utf-8?q?B=C3=BCro?=\r\n", "Subject: Büro\n"),
+        (b"Subject: a\r\n b\x1b[2Jc\r\n", "Subject: a b?[2Jc\n"),
+        (b"From: a@b.test\r\n", ""),
+    ],
+)
+def test_a_person_sees_which_message_it_was(field: bytes, shown: str) -> None:
+    _, (text, _, _) = parsed(made(fact("bob"), original=field))
+    quoted = text.get_content().replace("\r\n", "\n").partition("Your message\n\n    ")[2]
+    assert quoted.replace("\n    ", "\n").startswith(f"{shown}Sent: ")
 
 
 def test_a_delay_says_until_when_it_is_tried() -> None:

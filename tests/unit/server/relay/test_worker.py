@@ -271,7 +271,10 @@ def test_five_days_of_tries_and_then_it_goes_back(site: Site) -> None:
     assert b"Action: delayed\r\nStatus: 4.2.0" in delayed
     assert 5 * DAY <= failed_at < 5 * DAY + 60
     assert b"Action: failed\r\nStatus: 5.4.7" in failed
-    assert b"given up after 120 hours: 450 later" in failed
+    assert (
+        b"It was tried again and again, until it was too old.\r\n    mx said: 450 later\r\n"
+        in failed
+    )
     assert site.left() == []
 
 
@@ -301,6 +304,17 @@ def test_each_recipient_has_a_fate_of_its_own(site: Site) -> None:
     assert [who for _, who, _ in there.got] == [("bob",), ("later",)]
     assert len(site.reports) == 1
     assert site.left() == []
+
+
+def test_reports_of_one_message_have_ids_of_their_own(site: Site) -> None:
+    """Many programs show but one of two with the same id."""
+    site.internet.at("b.test").answer = NEVER
+    site.internet.at("c.test").answer = LATER
+    site.put("nobody@b.test", "nobody@c.test")
+    site.go(HOUR)
+    site.internet.at("c.test").answer = NEVER
+    site.go()
+    assert len({re.search(rb"Message-ID: .*", report)[0] for *_, report in site.reports}) == 2
 
 
 def test_a_restart_keeps_the_times(site: Site) -> None:

@@ -34,6 +34,7 @@ from mailserver.smtp.outbound_events import (
     TlsRefused,
     TransactionEnd,
 )
+from mailserver.smtp.received import ReplyReader
 from mailserver.smtp.replies import Reply
 from mailserver.smtp.service import Service
 from mailserver.smtp.session import SmtpSession
@@ -459,6 +460,14 @@ def test_an_answer_before_the_end_of_the_content_ends_it(reply: bytes, fate: Fat
     script.client.send_content(b"more")
     script.client.end_content()
     assert script.said() == b""
+
+
+def test_a_reply_of_several_lines_has_its_status_once() -> None:
+    reader = ReplyReader()
+    reader.feed(b"550-5.7.1 Not from you.\r\n550-5.7.1\r\n550 5.7.1 See our rules.\r\n")
+    reply = reader.next_reply()
+    assert reply is not None
+    assert reply.text == "550 5.7.1 Not from you. See our rules."
 
 
 def test_an_answer_to_nothing_ends_the_connection() -> None:
