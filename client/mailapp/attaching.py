@@ -17,7 +17,7 @@ def attach(draft: Draft, paths: Sequence[Path]) -> Draft:
     attachments = draft.attachments
     for path in paths:
         room = MAX_OCTETS - sum(len(one.content) for one in attachments)
-        with path.expanduser().open("rb") as file:
+        with path.open("rb") as file:
             content = file.read(room + 1)
         if len(content) > room:
             raise FieldProblem(

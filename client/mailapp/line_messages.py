@@ -11,6 +11,7 @@ from mailapp.compose import Draft
 from mailapp.mailbox import Mailbox, Message, no_progress
 from mailapp.meter import Meter
 from mailapp.network import reason
+from mailapp.paths import expanded
 from mailapp.render import counted, octets, visible_line
 from mailapp.summary import ANSWERED
 from mailapp.terminal import Pager, Terminal
@@ -112,7 +113,7 @@ class LineMessages:
         part, _, path = rest.partition(" ")
         if part != "all" and not part.isdecimal():
             part, path = "", rest
-        where = Path(path.strip() or ".").expanduser()
+        where = expanded(path.strip() or ".")
         with self._opened(at) as message:
             items = saving.enclosed(message)
             chosen = [one for one in items if part == "all" or part == str(one.number)]
@@ -133,7 +134,7 @@ class LineMessages:
         """`export 1-20 PATH`: an mbox file."""
         asked, _, path = words.partition(" ")
         found = numbers(asked, self._mailbox.count)
-        where = Path(path.strip() or ".").expanduser()
+        where = expanded(path.strip() or ".")
         self._saving(lambda: [exporting.export(map(self._fetch, found), where)])
         self._say(f"{counted(len(found), 'message')} exported.")
 

@@ -93,10 +93,10 @@ def _new_file(where: Path, name: str) -> tuple[Path, int]:
 
 
 def safe_name(name: str) -> str:
-    """A stranger's file name without folders, control and invisible characters, or a dot first."""
+    """A stranger's file name without folders, control and invisible characters; not `.-~` first."""
     name = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join("_" if _is_unfit(character) else character for character in name)
-    kept = kept.strip().lstrip(".-").strip() or "attachment"
+    kept = kept.strip().lstrip(".-~").strip() or "attachment"
     stem, extension = os.path.splitext(kept)
     extension = _cut(extension, 40)
     return _cut(stem, MAX_NAME_OCTETS - len(extension.encode())) + extension

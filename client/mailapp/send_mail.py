@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from mailapp import actions, compose, editor
@@ -14,6 +13,7 @@ from mailapp.compose import Draft, FieldProblem
 from mailapp.network import Unreachable, reason
 from mailapp.outbox import KeptDraft, Outbox
 from mailapp.outgoing import Answer, NotSent, Problem, Receipt
+from mailapp.paths import expanded
 from mailapp.render import counted, octets, visible_line
 from mailapp.terminal import EndOfInput, Terminal
 
@@ -246,7 +246,7 @@ class _Form:
         elif label == "bcc":
             self.draft = replace(self.draft, bcc=compose.addresses(value) if value else ())
         elif value:
-            self.draft = attach(self.draft, [Path(value)])
+            self.draft = attach(self.draft, [expanded(value)])
             one = self.draft.attachments[-1]
             self._say(f"  Attached: {visible_line(one.name)} ({octets(len(one.content))})")
         else:

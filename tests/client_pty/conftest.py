@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from tests.client_pty.face import end
+from tests.client_pty.face import Face, end
 from tests.client_pty.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +174,7 @@ def pipe(mailserver: MailServer, homes: dict[str, str]) -> Pipe:
     return run
 
 
+Start = Callable[..., Face]
 Terminal = Callable[[], "pexpect.spawn[str]"]
 
 
@@ -202,3 +203,31 @@ def terminal(mailserver: MailServer, homes: dict[str, str]) -> Iterator[Terminal
     yield run
     for child in running:
         end(child)
+
+
+@pytest.fixture
+def face(
+    mailserver: MailServer, homes: dict[str, str], client_command: list[str]
+) -> Iterator[Start]:
+    """Start the client in a terminal of this size; with a password file it signs in by itself."""
+    running: list[Face] = []
+    secret = mailserver.data / "secret"
+    secret.write_text("wonderland\n")
+
+    def start(
+        columns: int = 80,
+        rows: int = 24,
+        signs_in: bool = True,
+        program: list[str] | None = None,
+        **env: str,
+    ) -> Face:
+        ports = [str(mailserver.smtp_port), str(mailserver.pop3_port)]
+        who = ["--user", "alice", "--password-file", str(secret)] if signs_in else []
+        settings = {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/bin:/usr/bin"}
+        command = [*(program or client_command), *who, "127.0.0.1", *ports]
+        running.append(Face(command, settings | env, columns, rows))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()

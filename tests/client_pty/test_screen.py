@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +13,6 @@ import pytest
 from tests.client_pty.face import DEADLINE_SECONDS, Face
 
 Start = Callable[..., Face]
-
-
-@pytest.fixture
-def face(mailserver: Any, homes: dict[str, str], client_command: list[str]) -> Iterator[Start]:
-    """Start the client in a terminal of this size; with a password file it signs in by itself."""
-    running: list[Face] = []
-    secret = mailserver.data / "secret"
-    secret.write_text("wonderland\n")
-
-    def start(
-        columns: int = 80,
-        rows: int = 24,
-        signs_in: bool = True,
-        program: list[str] | None = None,
-        **env: str,
-    ) -> Face:
-        ports = [str(mailserver.smtp_port), str(mailserver.pop3_port)]
-        who = ["--user", "alice", "--password-file", str(secret)] if signs_in else []
-        settings = {**homes, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": "/bin:/usr/bin"}
-        command = [*(program or client_command), *who, "127.0.0.1", *ports]
-        running.append(Face(command, settings | env, columns, rows))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.close()
 
 
 SIZES = pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (200, 60)])

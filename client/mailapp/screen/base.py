@@ -57,6 +57,7 @@ class Prompt(Wish):
     name: str
     label: str
     text: str = ""
+    is_path: bool = False  # Tab completes it
 
 
 Step = tuple["Screen", Wish | None]

@@ -48,6 +48,7 @@ class Form(Screen):
     more_keys = (
         ("Tab", "next field; in To, Cc, Bcc it completes an address met before"),
         ("Shift-Tab", "the field before"),
+        ("Ctrl-A", "attach a file; Tab completes its path"),
         ("Ctrl-R", "take the last attachment away"),
         ("Ctrl-S", "keep as a draft"),
         ("Ctrl-U Ctrl-K Ctrl-W", "erase to the beginning, to the end, a word"),
@@ -136,7 +137,7 @@ class Form(Screen):
             case "c-e":
                 return self, EditOutside(self.body.text)
             case "c-a":
-                return self, Prompt("attach", "Attach the file: ")
+                return self, Prompt("attach", "Attach the file: ", is_path=True)
             case "c-s":
                 return self, Keep(self.written(), self.kept)
         if key.name == "c-r":

@@ -6,12 +6,13 @@ Keys and news go in; `Job`s, `Quit` and `EditOutside` come out for those who can
 from __future__ import annotations
 
 from dataclasses import replace
+from os.path import commonprefix
 from typing import TypeVar
 
 from prompt_toolkit.document import Document
 
 from mailapp import exits
-from mailapp.render import width
+from mailapp.render import visible_line, width
 from mailapp.screen import editing, paint
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen, Show, Step, Wish
 from mailapp.screen.dialogue import Dialogue
@@ -20,16 +21,17 @@ from mailapp.screen.help import Keys
 from mailapp.screen.keys import Key
 from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
-from mailapp.screen.news import News
+from mailapp.screen.news import Completed, News
 from mailapp.screen.paint import Size, View, line
 from mailapp.screen.pile import Pile
 from mailapp.screen.underway import Underway
-from mailapp.screen.wishes import Job, Quit
+from mailapp.screen.wishes import CompletePath, Job, Quit
 from mailapp.trace import Line
 from mailapp.value import value
 
 S = TypeVar("S", bound=Screen)
 MAX_WAITING_KEYS = 64  # typed ahead while something is under way
+MAX_SHOWN_NAMES = 500  # of files; more do not fit into half a screen
 
 
 @value(frozen=True)
@@ -83,18 +85,20 @@ class Desk:
         """The whole terminal."""
         room = paint.body_size(size)
         column, hints = None, self.top.hints
+        words = self._words(now, room.columns)
+        notice = paint.notice(words, room, "notice")
+        said = notice if words else []  # above what is asked
         if self._question is not None:
             hints = (*((key, what) for key, what, _ in self._question.choices), ("Esc", "no"))
-            notice = paint.notice(self._question.text, room, "question")
+            notice = [*said, *paint.notice(self._question.text, room, "question")]
             column = min(width(notice[-1][0][1].rstrip()), room.columns - 1)
         elif self._prompt is not None:
             prompt, document = self._prompt
             text, column = editing.window(document, room.columns - width(prompt.label) - 2)
-            notice = [line(f" {prompt.label}{text}", room.columns, "question")]
+            notice = [*said, line(f" {prompt.label}{text}", room.columns, "question")]
             column += width(prompt.label) + 1
-            hints = (("Enter", "do it"), ("Esc", "never mind"))
-        else:
-            notice = paint.notice(self._words(now, room.columns), room, "notice")
+            completes = (("Tab", "complete"),) if prompt.is_path else ()
+            hints = (*completes, ("Enter", "do it"), ("Esc", "back"))
         body = self.top.view(Size(room.columns, room.rows + 1 - len(notice)))
         view = paint.frame(self.top.title(), body, notice, hints, size)
         bottom = room.rows + 1
@@ -143,7 +147,11 @@ class Desk:
             self.loading = None
         if self.underway is not None and job is self.underway.job:
             self.underway = None
-        wish = hear(self.pile, news, self._server, paint.body_size(size))
+        wish = None
+        if isinstance(job, CompletePath) and isinstance(news, Completed):
+            self._complete(news)
+        else:
+            wish = hear(self.pile, news, self._server, paint.body_size(size))
         out = [] if wish is None else self._do(wish, size, now)
         while self._waiting and self.underway is None:
             out += self.press(self._waiting.pop(0), size, now)
@@ -232,9 +240,25 @@ class Desk:
             self._prompt = None
             room = paint.body_size(size)
             return self._take(self.top.answer(prompt.name, document.text, room), size, now)
+        elif key.name == "c-i" and prompt.is_path:
+            return self._do(CompletePath(document.text_before_cursor), size, now)
         else:
             self._prompt = (prompt, editing.edited(document, key) or document)
         return []
+
+    def _complete(self, found: Completed) -> None:
+        """The path up to the cursor, as far as all that fit agree; several are shown."""
+        assert self._prompt is not None
+        prompt, document = self._prompt
+        if not found.offers:
+            self._notice = "Nothing fits."
+            return
+        begun = commonprefix(found.offers)  # noqa: RUF071 - of a name, too
+        self._prompt = (prompt, Document(begun + document.text_after_cursor, len(begun)))
+        if len(found.offers) > 1:
+            after = found.typed.rfind("/") + 1
+            names = (visible_line(one[after:]) for one in found.offers[:MAX_SHOWN_NAMES])
+            self._notice = f"{len(found.offers):,} fit: {'  '.join(names)}"
 
     def _beneath(self, wish: Beneath, size: Size, now: float) -> list[Wish]:
         """The message on top lets the list move; where it cannot, one is back at the list."""

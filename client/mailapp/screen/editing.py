@@ -21,7 +21,11 @@ def edited(document: Document, key: Key, is_one_line: bool = True) -> Document |
         if is_one_line:
             text = text.rstrip("\n").replace("\n", " ")
         return _replaced(document, 0, 0, text.replace("\t", TAB))
-    return _erased(document, key.name) or _moved(document, key.name)
+    before, after = document.text_before_cursor, document.text_after_cursor
+    if not is_one_line:  # in a path even a newline is a character like others
+        before, after = document.current_line_before_cursor, document.current_line_after_cursor
+    ends = len(before), len(after)
+    return _erased(document, key.name, *ends) or _moved(document, key.name, *ends)
 
 
 def _replaced(document: Document, before: int, after: int, text: str = "") -> Document:
@@ -31,23 +35,24 @@ def _replaced(document: Document, before: int, after: int, text: str = "") -> Do
     return Document(kept + document.text[at + after :], len(kept))
 
 
-def _erased(document: Document, name: str) -> Document | None:
+def _erased(document: Document, name: str, before: int, after: int) -> Document | None:
+    """`before` and `after` are how far it is to both ends of the line."""
     match name:
         case "c-h" | "backspace":
             return _replaced(document, min(1, document.cursor_position), 0)
         case "delete":
             return _replaced(document, 0, min(1, len(document.text) - document.cursor_position))
         case "c-u":
-            return _replaced(document, len(document.current_line_before_cursor), 0)
+            return _replaced(document, before, 0)
         case "c-k":
-            return _replaced(document, 0, len(document.current_line_after_cursor) or 1)
+            return _replaced(document, 0, after or 1)
         case "c-w":
             start = document.find_start_of_previous_word(WORD=True) or 0
             return _replaced(document, -start, 0)
     return None
 
 
-def _moved(document: Document, name: str) -> Document | None:
+def _moved(document: Document, name: str, before: int, after: int) -> Document | None:
     at = document.cursor_position
     match name:
         case "left":
@@ -55,9 +60,9 @@ def _moved(document: Document, name: str) -> Document | None:
         case "right":
             at = min(len(document.text), at + 1)
         case "home" | "c-a":
-            at -= len(document.current_line_before_cursor)
+            at -= before
         case "end":
-            at += len(document.current_line_after_cursor)
+            at += after
         case "c-left":
             at += document.find_previous_word_beginning() or 0
         case "c-right":

@@ -60,7 +60,7 @@ class MailList(Screen):
         ("Home End G", "first, last"),
         ("n", "find the next"),
         ("o", "sort, or as threads"),
-        ("E", "save what is listed as an mbox file"),
+        ("E", "save what is listed as an mbox file; Tab completes its path"),
         ("Tab", "next unread"),
         ("1…9", "go to the message with this number"),
     )
@@ -200,7 +200,7 @@ class MailList(Screen):
 
     def _search(self, key: Key) -> Step:
         if key.name == "E":
-            return self, Prompt("export", "Save what is listed as: ", "mail.mbox")
+            return self, Prompt("export", "Save what is listed as: ", "mail.mbox", is_path=True)
         if key.name == "l":
             return self, Prompt("limit", "Limit to (nothing: all): ", self.limit)
         if key.name == "n" and self.sought:

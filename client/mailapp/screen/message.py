@@ -46,6 +46,7 @@ class Message(Text):
     more_keys = (
         *ANSWER_KEYS,
         ("u", "take the mark away"),
+        ("s", "save as a file; Tab completes its path"),
         ("t", "its HTML as text"),
         ("H", "all header lines"),
         ("e", "the source as it came"),
@@ -70,7 +71,9 @@ class Message(Text):
             "t": Read(self.number, self.unique_id, "HTML"),
             "H": Read(self.number, self.unique_id, "headers"),
             "e": Read(self.number, self.unique_id, "source"),
-            "s": Prompt("save", "Save the message as: ", f"message-{self.number}.eml"),
+            "s": Prompt(
+                "save", "Save the message as: ", f"message-{self.number}.eml", is_path=True
+            ),
             "v": self._attachments(),
         }
         return (self, wishes[key.name]) if key.name in wishes else super().act(key)
@@ -100,7 +103,10 @@ class Attachments(Screen):
         ("?", "keys"),
         ("q", "back"),
     )
-    more_keys: ClassVar[Hints] = (("j k arrows", "next, previous"), ("s", "save"))
+    more_keys: ClassVar[Hints] = (
+        ("j k arrows", "next, previous"),
+        ("s", "save; Tab completes the path"),
+    )
 
     def title(self) -> tuple[str, str]:
         """Whose they are."""
@@ -130,7 +136,7 @@ class Attachments(Screen):
             return replace(self, at=to), None
         match key.name:
             case "c-m" | "s":
-                return self, Prompt("save", "Save as: ", self._name())
+                return self, Prompt("save", "Save as: ", self._name(), is_path=True)
             case "o":
                 name = visible_line(self._name())
                 opens = OpenOutside(self.number, self.unique_id, self._here.number)

@@ -113,7 +113,7 @@ class Attached(News):
 
 @value(frozen=True)
 class Completed(News):
-    """Forms of the whole field, the address met last first; may be empty."""
+    """Forms of the whole field, or of the path up to the cursor; may be empty."""
 
     typed: str
     offers: tuple[str, ...]

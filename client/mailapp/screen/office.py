@@ -22,7 +22,10 @@ from mailapp.screen.reader import Gone, Reader, contents
 from mailapp.screen.sender import Sender
 from mailapp.screen.wishes import Job, Way
 
-_NOT_HURRIED = (wishes.SignIn, wishes.OpenMail, wishes.StartDraft, wishes.Send, wishes.Trust)
+_NOT_HURRIED = (
+    *(wishes.SignIn, wishes.OpenMail, wishes.StartDraft, wishes.Send, wishes.Trust),
+    *(wishes.Attach, wishes.CompletePath),  # a disk may be slow, too
+)
 MAX_FORWARDED_OCTETS = 35_000_000  # what a server with 50 MB takes
 
 
@@ -56,6 +59,7 @@ class Office:
             wishes.Drop: sender.drop,
             wishes.Attach: sender.attach,
             wishes.Complete: sender.complete,
+            wishes.CompletePath: sender.complete_path,
         }
 
     def perform(self, job: Job, progress: Progress) -> News:

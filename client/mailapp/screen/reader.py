@@ -12,6 +12,7 @@ from mailapp import actions, content, exporting, headers, message_view, ordering
 from mailapp.actions import Account, Server
 from mailapp.mailbox import Farewell, Mailbox, Message, Progress
 from mailapp.ordering import Order
+from mailapp.paths import expanded
 from mailapp.pop3 import Cancelled, Pop3Error
 from mailapp.render import counted, octets, visible, visible_line
 from mailapp.screen import wishes
@@ -190,7 +191,7 @@ class Reader:
                 progress(done, len(job.numbers))
                 yield self._box.open(number)
 
-        path = exporting.export(messages(), Path(job.path.strip()).expanduser())
+        path = exporting.export(messages(), expanded(job.path))
         what = counted(len(job.numbers), "message")
         return Done(f"{what} saved as {visible_line(str(path))}.")
 
@@ -249,7 +250,7 @@ class Reader:
     def save(self, job: wishes.Save, progress: Progress) -> News:
         """Save. Raises OSError."""
         message, _ = self.message(job, progress)
-        where = Path(job.path.strip()).expanduser()
+        where = expanded(job.path)
         path = self._save(message, job.part, where)
         return Done(f"Saved as {visible_line(str(path))}.")
 

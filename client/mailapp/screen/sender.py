@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from mailapp import actions, attaching, completing
+from mailapp import actions, attaching, completing, paths
 from mailapp.actions import Account, Server
 from mailapp.compose import Draft
 from mailapp.explaining import explain
@@ -12,6 +10,7 @@ from mailapp.mailbox import Progress
 from mailapp.network import Unreachable
 from mailapp.outbox import KeptDraft, Outbox
 from mailapp.outgoing import NotSent
+from mailapp.paths import expanded
 from mailapp.render import visible_line
 from mailapp.screen import wishes
 from mailapp.screen.news import Attached, Completed, Drafts, Kept, News, Sent, Started
@@ -94,8 +93,12 @@ class Sender:
 
     def attach(self, job: wishes.Attach, _: Progress) -> News:
         """Attach. Raises OSError or FieldProblem."""
-        return Attached(attaching.attach(job.draft, [Path(job.path.strip())]))
+        return Attached(attaching.attach(job.draft, [expanded(job.path)]))
 
     def complete(self, job: wishes.Complete, _: Progress) -> News:
         """Complete."""
         return Completed(job.typed, tuple(completing.offers(self._state, job.typed)))
+
+    def complete_path(self, job: wishes.CompletePath, _: Progress) -> News:
+        """CompletePath. Raises OSError."""
+        return Completed(job.typed, tuple(paths.completions(job.typed)))

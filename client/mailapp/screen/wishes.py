@@ -191,6 +191,14 @@ class Complete(Job):
 
 
 @value(frozen=True)
+class CompletePath(Job):
+    """What the beginning of a path may mean -> Completed"""
+
+    typed: str
+    doing = "Looking for files"
+
+
+@value(frozen=True)
 class Keep(Job):
     """As a draft for another day -> Kept"""
 

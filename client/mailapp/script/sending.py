@@ -15,6 +15,7 @@ from mailapp.exits import Failed
 from mailapp.headers import read_headers
 from mailapp.network import reason
 from mailapp.outgoing import Receipt
+from mailapp.paths import expanded
 from mailapp.people import people
 from mailapp.script.output import answers_as_json
 from mailapp.script.verbs import Job, number_of, opened
@@ -117,7 +118,7 @@ def _body(words: argparse.Namespace) -> tuple[str, ...]:
 
 def _with_attachments(draft: Draft, words: argparse.Namespace) -> Draft:
     try:
-        return attach(draft, [Path(one) for one in words.attach])
+        return attach(draft, [expanded(one) for one in words.attach])
     except OSError as error:
         raise Failed(_why(error), exits.NO_INPUT, "no_input") from error
 

@@ -99,6 +99,7 @@ def test_half_a_file_is_removed(tmp_path: Path) -> None:
         ("C:\\x\\y.exe", "y.exe"),
         (".bashrc", "bashrc"),
         ("-rf", "rf"),
+        ("~root", "root"),
         ("", "attachment"),
         ("...", "attachment"),
         ("a\x1b[2Jb\n.txt", "a_[2Jb_.txt"),
