@@ -17,7 +17,7 @@ KEYS = {
     "Up": "\x1b[A",
     "Down": "\x1b[B",
     "Home": "\x1b[H",
-} | {f"Ctrl-{letter}": chr(ord(letter) - 64) for letter in "ACDEKLUW"}
+} | {f"Ctrl-{letter}": chr(ord(letter) - 64) for letter in "ACDEKLUWZ"}
 
 
 class Face:

@@ -16,6 +16,7 @@ class Keys(Text):
         everywhere = (
             ("Ctrl-C", "cancel what is under way; in the menu: quit"),
             ("F2" if screen.takes_text else "P, F2", "what client and server say to each other"),
+            ("Ctrl-Z", "to the shell; its `fg` leads back"),
             ("Ctrl-L", "draw the screen again"),
             ("F1", "this page" if screen.takes_text else "this page, like ?"),
         )

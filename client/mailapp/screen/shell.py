@@ -19,9 +19,10 @@ from prompt_toolkit.styles import Style
 
 from mailapp import editor
 from mailapp.screen import wishes
-from mailapp.screen.base import Wish
+from mailapp.screen.base import Say, Wish
 from mailapp.screen.desk import Cancel, Desk
 from mailapp.screen.dialogue import Record
+from mailapp.screen.job_control import has_shell
 from mailapp.screen.keys import Key
 from mailapp.screen.news import Edited, News, Trouble
 from mailapp.screen.office import Office
@@ -51,6 +52,7 @@ COLOURS = Style.from_dict(
         "client": "bold ansiblue",
     }
 )
+NO_SHELL = Say("Not suspended: there is no shell to come back from.")
 _NOT_OURS = {
     *(Keys.CPRResponse, Keys.Vt100MouseEvent, Keys.WindowsMouseEvent, Keys.ScrollUp),
     *(Keys.ScrollDown, Keys.SIGINT, Keys.Ignore, Keys.Any),
@@ -136,8 +138,17 @@ class Shell:
         self._stay_awake()
         if key.name == "c-l":
             self._app.renderer.clear()
-            return
-        self._serve(self._desk.press(key, self._size, time.monotonic()))
+        elif key.name == "c-z":
+            self._suspend()
+        else:
+            self._serve(self._desk.press(key, self._size, time.monotonic()))
+
+    def _suspend(self) -> None:
+        """To the shell, whatever is under way; when it goes on, the screen is drawn anew."""
+        if has_shell():
+            self._app.suspend_to_background()
+        else:
+            self._serve(self._desk.begin(NO_SHELL, self._size, time.monotonic()))
 
     def _serve(self, wanted: list[Wish]) -> None:
         for wish in wanted:
@@ -196,7 +207,7 @@ class Shell:
 
     def _cancel(self) -> None:
         """What cannot be hurried is left alone: its thread ends one day, and nobody listens."""
-        waited_for = self._desk.underway or self._desk.loading
+        waited_for = self._desk.loading or self._desk.underway  # which waits for the list
         if waited_for is None:
             return
         job = waited_for.job
