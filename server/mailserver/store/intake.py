@@ -31,6 +31,9 @@ JOURNAL_OCTETS = 16 * 1024 * 1024
 JOURNAL_SECONDS = 5.0
 """How long one is written to. What another program takes out of a mailbox may come back at a start
 after a crash, if a journal still promises it."""
+GROWTH = 64 * 1024, 1024 * 1024
+"""Octets by which one grows, at least and at most. To overwrite blocks that are there syncs in half
+the time that it takes to add some, and does not wait for what others add (docs/storage.md)."""
 DIRTY_LIMIT = 1000
 """Mailbox files that wait for a sync; each is a descriptor."""
 
@@ -38,11 +41,13 @@ DIRTY_LIMIT = 1000
 class _File:
     """One of the two."""
 
-    def __init__(self, name: str, folder: int, opened: ExitStack) -> None:
+    def __init__(self, name: str, folder: int, octets: int, opened: ExitStack) -> None:
+        self._most = octets
         self.fd = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
         opened.callback(os.close, self.fd)
         self.dirty: dict[int, int] = {}  # descriptors of mailbox files, by inode
         self.syncs: list[Future[None]] = []  # of these, under way
+        self.size = 0  # octets of the file, zeros behind the last batch
         self.restart()
 
     def restart(self) -> None:
@@ -56,10 +61,24 @@ class _File:
         """One batch more; on stable storage after this, or OSError."""
         if not self.end:
             self.begun = time.monotonic()
-        durable.write_at(self.fd, octets, self.end)
+        end = durable.write_at(self.fd, octets, self.end)
+        self._grow(end)
         durable.sync_data(self.fd)
-        self.end += len(octets)
+        self.end = end
         self.batches += 1
+
+    def _grow(self, end: int) -> None:
+        """Have zeros behind this end, for the next batches to overwrite; not on a full disk."""
+        if end <= self.size:
+            return
+        self.size = end
+        least, most = GROWTH
+        room = min(max(end, least), most, self._most - end)
+        try:
+            self.size = durable.write_at(self.fd, bytes(room), end)
+        except OSError as error:
+            if not durable.is_full(error):
+                raise
 
     def close(self) -> None:
         for fd in (*self.dirty.values(), self.fd):
@@ -81,7 +100,7 @@ class Intake:
         """Takes the first journal that is nobody's, in `folder`; whoever calls has recovered it.
         `redo` writes again, durably, all that a journal file has, given its descriptor.
         `background` syncs mailbox files; None: that is waited for. Raises OSError."""
-        self._active, self._other, self._syncs = _take(folder)
+        self._active, self._other, self._syncs = _take(folder, octets)
         try:
             durable.sync_directory(folder)
         except BaseException:
@@ -139,6 +158,7 @@ class Intake:
             self._settle(file)
             if not is_empty(file.fd):
                 empty(file.fd)
+                file.size = 0
             file.restart()
 
     def close(self) -> None:
@@ -165,10 +185,11 @@ class Intake:
         file.dirty.clear()
 
 
-def _take(folder: int) -> tuple[_File, _File, Syncs]:
+def _take(folder: int, octets: int) -> tuple[_File, _File, Syncs]:
     for number in itertools.count():
         with ExitStack() as opened:
-            first, second = _File(f"{number}a", folder, opened), _File(f"{number}b", folder, opened)
+            first = _File(f"{number}a", folder, octets, opened)
+            second = _File(f"{number}b", folder, octets, opened)
             # its process may have ended since whoever calls has looked
             if lock(first.fd) and is_empty(first.fd) and is_empty(second.fd):
                 notes = Syncs(number, folder)

@@ -18,7 +18,7 @@ from mailserver import durable
 from mailserver.store import journal, recovery, syncs
 from mailserver.store.check import check
 from mailserver.store.files import FileStore
-from mailserver.store.intake import Intake
+from mailserver.store.intake import GROWTH, Intake
 from mailserver.store.mailbox_file import MailboxFile
 from mailserver.store.orphans import promised
 
@@ -263,6 +263,35 @@ def test_a_full_journal(tmp_path: Path) -> None:
     for user in users:
         assert contents(store, user) == sent[user]
     store.close()
+
+
+def test_a_journal_has_room_for_the_next_batches(
+    store: FileStore, crash: Crash, tmp_path: Path
+) -> None:
+    """Which need no new blocks, and so no more than their own sync."""
+    sent = [deliver(store, "bob")]
+    size = files(tmp_path)[0].stat().st_size
+    sent += [deliver(store, "bob") for _ in range(10)]
+    assert files(tmp_path)[0].stat().st_size == size > 11 * journal.BLOCK
+    again = crash()
+    assert contents(again, "bob") == sent
+    again.close()
+
+
+def test_no_room_for_the_next_batches(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs none to take this one."""
+    write_at = durable.write_at
+
+    def full(fd: int, octets: bytes, offset: int) -> int:
+        if octets.strip(b"\0") or len(octets) < GROWTH[0]:
+            return write_at(fd, octets, offset)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable, "write_at", full)
+    sent = [deliver(store, "bob") for _ in range(3)]
+    assert contents(store, "bob") == sent
 
 
 def test_a_sync_in_the_background_that_failed(tmp_path: Path) -> None:
