@@ -34,7 +34,7 @@ class Told(Fails):
 
 
 if __name__ == "__main__":
-    readiness.SECONDS = 0.2
+    readiness.SECONDS = readiness.SECONDS_WHILE_ILL = 0.2
     with Calls() as calls:
         calls.fault = Told(Path(sys.argv[sys.argv.index("--data") + 1]) / FILE)
         sys.exit(smtp.main())

@@ -1,4 +1,4 @@
-"""Whether mail can be stored at all: every few seconds a message for nobody is.
+"""Whether mail can be stored at all: now and then a message for nobody is.
 
 That goes the way of every message up to its promise on stable storage, in the same batch as
 others, so it tells what a server that had no mail for hours would say to the next one.
@@ -14,8 +14,10 @@ from mailserver.store.base import Append
 
 log = logging.getLogger(__name__)
 
-SECONDS = 5.0
-"""Between two tries; more than a store waits for more mail before it puts all in order."""
+SECONDS = 60.0
+"""Between two tries: each is a few writes, for which a disk that rests has to wake."""
+SECONDS_WHILE_ILL = 5.0
+"""Likewise, until one goes well."""
 PATIENCE = 30.0
 """Seconds after which a disk that says nothing counts as one that fails."""
 
@@ -35,7 +37,7 @@ class Readiness:
     async def watch(self) -> None:
         """Until it is cancelled."""
         while True:
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(SECONDS if self._ready else SECONDS_WHILE_ILL)
             was_ready, self._ready = self._ready, await self._try()
             if was_ready and not self._ready:
                 log.error("mail cannot be stored: none is taken until it can")

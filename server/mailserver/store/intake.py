@@ -31,7 +31,7 @@ JOURNAL_OCTETS = 16 * 1024 * 1024
 JOURNAL_SECONDS = 5.0
 """How long one is written to. What another program takes out of a mailbox may come back at a start
 after a crash, if a journal still promises it."""
-GROWTH = 64 * 1024, 1024 * 1024
+GROWTH = 16 * 1024, 1024 * 1024
 """Octets by which one grows, at least and at most. To overwrite blocks that are there syncs in half
 the time that it takes to add some, and does not wait for what others add (docs/storage.md)."""
 DIRTY_LIMIT = 1000

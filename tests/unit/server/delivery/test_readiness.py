@@ -62,5 +62,6 @@ def test_the_last_try_tells(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, is_ready: bool
 ) -> None:
     monkeypatch.setattr(readiness, "SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "SECONDS_WHILE_ILL", 0.0)
     monkeypatch.setattr(readiness, "PATIENCE", 0.05)
     assert asyncio.run(seen(good, answer, answer, good)) == [True, True, is_ready, is_ready, True]

@@ -271,8 +271,8 @@ def test_a_journal_has_room_for_the_next_batches(
     """Which need no new blocks, and so no more than their own sync."""
     sent = [deliver(store, "bob")]
     size = files(tmp_path)[0].stat().st_size
-    sent += [deliver(store, "bob") for _ in range(10)]
-    assert files(tmp_path)[0].stat().st_size == size > 11 * journal.BLOCK
+    sent += [deliver(store, "bob") for _ in range(4)]
+    assert files(tmp_path)[0].stat().st_size == size == 5 * journal.BLOCK
     again = crash()
     assert contents(again, "bob") == sent
     again.close()
