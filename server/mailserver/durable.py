@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 _OPEN_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -39,6 +39,20 @@ def open_folder(name: str, parent: int | None = None, *, create: bool = False) -
     if parent is not None:
         sync_directory(parent)
     return os.open(name, flags, dir_fd=parent)
+
+
+@contextmanager
+def own_folder(name: str, data_folder: int) -> Iterator[int]:
+    """A folder in OWN_FOLDER; made when it is missing. Raises OSError."""
+    own = open_folder(OWN_FOLDER, data_folder, create=True)
+    try:
+        folder = open_folder(name, own, create=True)
+    finally:
+        os.close(own)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def open_file(name: str, folder: int, flags: int) -> int:

@@ -173,12 +173,18 @@ class Disk:
 
     def _is_promised(self, inode: int, start: int, octets: bytes) -> bool:
         """Journals on stable storage have all of it: who starts writes it again."""
-        promises = [
-            (put.offset, b"%b%b\n" % (put.beginning, image[at : at + length]))
+        puts = [
+            (put, image[at : at + length])
             for image in self.images.values()
             for batch in journal.batches(bytes(image))
             for put, (at, length) in batch.puts
             if put.inode == inode and put.body != journal.APART
+        ]
+        newest = max((put.edition for put, _ in puts), default=0)  # the others were taken back
+        promises = [
+            (put.offset, b"%b%b\n" % (put.beginning, body))
+            for put, body in puts
+            if put.edition == newest
         ]
         at, end = start, start + len(octets)
         while at < end:
@@ -202,10 +208,11 @@ def _inode(fd: int | None) -> int:
 
 
 class Fault:
-    """Something that happens at one call."""
+    """Something that happens at one call, and at all later ones if it is persistent."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, *, persistent: bool = False) -> None:
         self.at = at  # 1: the first call
+        self.persistent = persistent
         self.seen = 0
         self.happened: list[str] = []
 
@@ -217,23 +224,18 @@ class Fault:
         return self.strike(disk, name, args, kwargs)
 
     def due(self, name: str) -> bool:
-        return self.seen == self.at
+        return self.seen == self.at or (self.persistent and self.seen > self.at)
 
     def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
 
 
 class Fails(Fault):
-    """The call fails, and all later ones if it is persistent. Half of what a failing write had is
-    written, as a full disk does it."""
+    """The call fails. Half of what a failing write had is written, as a full disk does it."""
 
     def __init__(self, at: int, code: int, *, persistent: bool = False) -> None:
-        super().__init__(at)
+        super().__init__(at, persistent=persistent)
         self.code = code
-        self.persistent = persistent
-
-    def due(self, name: str) -> bool:
-        return self.seen == self.at or (self.persistent and self.seen > self.at)
 
     def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in ("fdatasync", "fsync"):

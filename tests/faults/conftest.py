@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 _MEMORY = "/dev/shm"
+
+Count = Callable[[str, int], None]
+"""Told what happened, and at how many calls, one after the other: `tests/conftest.py` adds up."""
 
 
 @pytest.fixture
@@ -21,6 +24,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=_MEMORY) as name:
         yield Path(name)
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    return lambda what, points: record_property("points", [what, points])
 
 
 @pytest.fixture

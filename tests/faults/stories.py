@@ -7,6 +7,7 @@ import mailbox
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.contract import post
@@ -15,6 +16,7 @@ from tests.faults.calls import Calls
 from mailserver.store import index, mbox
 from mailserver.store.base import Deposit, Staging
 from mailserver.store.files import FileStore
+from mailserver.store.intake import JOURNAL_OCTETS
 
 FOREIGN = b"From carol@elsewhere Tue Nov 24 09:00:00 2026\nSubject: foreign\n\nIt is me.\n\n"
 TORN = post.FROM_LINE + b"Subject: torn\n\nFor ever\n\nand ev"
@@ -30,6 +32,7 @@ class Story:
     """
 
     users: Sequence[str] = ("alice", "bob")
+    journal_octets = JOURNAL_OCTETS
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -51,7 +54,13 @@ class Story:
         ticks = itertools.count()
         clock = lambda: float(next(ticks))  # noqa: E731
         # so little memory that a big message goes to a file
-        return FileStore(self.data, clock, reserve_octets=0, memory_octets=200_000)
+        return FileStore(
+            self.data,
+            clock,
+            reserve_octets=0,
+            memory_octets=200_000,
+            journal_octets=self.journal_octets,
+        )
 
     def prepare(self) -> None:
         """Mail that is there before."""
@@ -197,6 +206,47 @@ class AppendToNobody(Story):
         self.mail("both", ["bob", "alice"])
 
 
+class AppendAndSettle(AppendBatch):
+    """Then the journal is emptied, as when no more mail comes."""
+
+    def action(self, tell: Tell) -> None:
+        super().action(tell)
+        with suppress(OSError):
+            self.store.settle()
+
+
+class AppendToFullJournal(Story):
+    """One by one: the other file of the journal goes on, and then this one again."""
+
+    journal_octets = 16 * 1024
+
+    def stage(self) -> None:
+        for name in ("one", "two", "three", "four"):
+            self.mail(name, ["alice", "bob"])
+
+    def action(self, tell: Tell) -> None:
+        for name, deposit in self._named.items():
+            if self.store.append([deposit])[0]:
+                tell(name)
+
+
+class Start(Story):
+    """After a power cut: nothing of what a journal promises is in the mailboxes."""
+
+    def spoil(self) -> None:
+        gone, self.store = self.store, self.open()
+        assert gone._intake is not None
+        gone._intake.close()
+        gone._intake = None
+        gone.close()
+        for user in self.users:
+            os.truncate(self.data / user / "mymailbox", 0)
+
+    def action(self, tell: Tell) -> None:
+        with suppress(OSError):
+            self.open().close()
+
+
 class _Delete(Story):
     numbers: tuple[int, ...]
 
@@ -297,6 +347,9 @@ STORIES: list[type[Story]] = [
     AppendOne,
     AppendBatch,
     AppendToNobody,
+    AppendAndSettle,
+    AppendToFullJournal,
+    Start,
     DeleteAmong,
     DeleteLast,
     DeleteAll,

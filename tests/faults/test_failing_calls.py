@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.calls import Calls, Fails, Fault, Short
+from tests.faults.conftest import Count
 from tests.faults.stories import STORIES, Story
 
 FAULTS: dict[str, Callable[[int], Fault]] = {
@@ -20,17 +21,19 @@ FAULTS: dict[str, Callable[[int], Fault]] = {
     "ENOSPC once": lambda at: Fails(at, errno.ENOSPC),
     "ENOSPC from then on": lambda at: Fails(at, errno.ENOSPC, persistent=True),
     "EINTR once": lambda at: Fails(at, errno.EINTR),
+    "EINTR from then on": lambda at: Fails(at, errno.EINTR, persistent=True),
     "short once": Short,
+    "short from then on": lambda at: Short(at, persistent=True),
 }
 
 
 @pytest.mark.usefixtures("no_log")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("story", STORIES)
-def test_each_call_fails(folder: Path, story: type[Story], fault: str) -> None:
+def test_each_call_fails(folder: Path, story: type[Story], fault: str, count: Count) -> None:
     points = fail_each_call(folder, story, FAULTS[fault])
     assert points >= 5
-    print(points, "calls failed")
+    count(fault, points)
 
 
 def fail_each_call(folder: Path, story: type[Story], make: Callable[[int], Fault]) -> int:

@@ -10,21 +10,27 @@ from pathlib import Path
 import pytest
 from tests.faults.calls import Calls, Kills
 from tests.faults.child import run_in_child
+from tests.faults.conftest import Count
 from tests.faults.stories import STORIES, Story
 
 
 @pytest.mark.parametrize("when", ["before", "half", "after"])
 @pytest.mark.parametrize("story", STORIES)
-def test_killed_at_each_call(folder: Path, story: type[Story], when: str) -> None:
+def test_killed_at_each_call(folder: Path, story: type[Story], when: str, count: Count) -> None:
+    count(f"killed {when}", kill_each_call(folder, story, when))
+
+
+def kill_each_call(folder: Path, story: type[Story], when: str) -> int:
+    """How many calls there were to be killed at."""
     for at in itertools.count(1):
         data = folder / str(at)
         data.mkdir()
         killed = kill_one(data, story, at, when)
         shutil.rmtree(data)
         if not killed:
-            break
-    assert at > 3
-    print(at - 1, "kills")
+            assert at > 3
+            return at - 1
+    raise AssertionError
 
 
 def kill_one(data: Path, story: type[Story], at: int, when: str) -> bool:
@@ -52,9 +58,9 @@ def act_in_child(one: Story, at: int, when: str) -> tuple[set[str], bool]:
     reading, writing = os.pipe()
 
     def act() -> None:
-        one.store = one.open()
         with Calls() as calls:
             calls.fault = Kills(at, when)
+            one.store = one.open()
             one.action(lambda name: _say(writing, name))
 
     killed = run_in_child(act)

@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 from tests.faults.stories import (
+    AppendAndSettle,
     AppendBatch,
     AppendOne,
+    AppendToFullJournal,
     AppendToNobody,
     DeleteAmong,
     DeleteLast,
     RepairByAppend,
+    Start,
     Story,
 )
 from tests.faults.test_failing_calls import FAULTS, fail_each_call
-from tests.faults.test_kill import test_killed_at_each_call as kill_each_call
+from tests.faults.test_kill import kill_each_call
 
 from mailserver import durable
-from mailserver.store import intake, mailbox_file, rewriting
+from mailserver.store import intake, mailbox_file, recovery, rewriting
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import FileStore
+from mailserver.store.intake import Intake
 from mailserver.store.mailbox_file import MailboxFile
 from mailserver.store.maildrop import FileMaildrop
 
@@ -86,6 +90,14 @@ def take_back_only_the_first(patch: pytest.MonkeyPatch) -> None:
 
 def keep_a_torn_tail(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mailbox_file, "was_cut", lambda mailbox, entry: False)
+
+
+def forget_what_a_journal_promised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "redo", _NOTHING)
+
+
+def empty_the_journal_before_the_syncs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Intake, "_begin_to_settle", _NOTHING)
 
 
 def rename_without_a_sync(patch: pytest.MonkeyPatch) -> None:
@@ -157,6 +169,9 @@ FAILING: list[tuple[Plant, type[Story], str]] = [
     (sync_big_ones_again_when_it_failed, AppendBatch, "EIO once"),
     (leave_what_was_not_stored, AppendBatch, "EIO once"),
     (take_back_only_the_first, AppendBatch, "EIO once"),
+    (forget_what_a_journal_promised, Start, "EIO once"),
+    (empty_the_journal_before_the_syncs, AppendAndSettle, "EIO once"),
+    (empty_the_journal_before_the_syncs, AppendToFullJournal, "EIO once"),
     (rename_without_a_sync, DeleteAmong, "EIO once"),
     (rename_without_the_folders_sync, DeleteAmong, "EIO once"),
     (never_sync_a_folder, AppendToNobody, "EIO once"),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.faults.calls import Calls, Disk, Fails, Fault, Kills, Short
 from tests.faults.child import run_in_child
+from tests.faults.conftest import Count
 
 from mailserver.message.envelope import MailParameters, Recipient
 from mailserver.message.outcome import Fate, Outcome
@@ -31,7 +32,10 @@ FAULTS: dict[str, Callable[[int], Fault]] = {
     "EIO from then on": lambda at: Fails(at, errno.EIO, persistent=True),
     "ENOSPC once": lambda at: Fails(at, errno.ENOSPC),
     "ENOSPC from then on": lambda at: Fails(at, errno.ENOSPC, persistent=True),
+    "EINTR once": lambda at: Fails(at, errno.EINTR),
+    "EINTR from then on": lambda at: Fails(at, errno.EINTR, persistent=True),
     "short once": Short,
+    "short from then on": lambda at: Short(at, persistent=True),
 }
 
 
@@ -82,7 +86,7 @@ def check(data: Path, told: set[str], *, refused: set[str]) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_call_fails(folder: Path, fault: str) -> None:
+def test_each_call_fails(folder: Path, fault: str, count: Count) -> None:
     for at in itertools.count(1):
         data = folder / str(at)
         data.mkdir()
@@ -108,10 +112,11 @@ def test_each_call_fails(folder: Path, fault: str) -> None:
             assert told == {"one", "two", "noted"}
             break
     assert at > 10
+    count(fault, at - 1)
 
 
 @pytest.mark.parametrize("when", ["before", "half", "after"])
-def test_killed_at_each_call(folder: Path, when: str) -> None:
+def test_killed_at_each_call(folder: Path, when: str, count: Count) -> None:
     for at in itertools.count(1):
         data = folder / str(at)
         data.mkdir()
@@ -132,6 +137,7 @@ def test_killed_at_each_call(folder: Path, when: str) -> None:
         if not killed:
             break
     assert at > 10
+    count(f"killed {when}", at - 1)
 
 
 class Watches(Fault):

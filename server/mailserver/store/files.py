@@ -61,16 +61,15 @@ class FileStore:
         self._open_mailboxes = open_mailboxes
         self._foreign = foreign
         self._folder = durable.open_folder(str(data))
-        own = durable.open_folder(OWN_FOLDER, self._folder, create=True)
-        for name in (SPOOL, LOST_AND_FOUND):
-            os.close(durable.open_folder(name, own, create=True))
-        os.close(own)
         self._memory_use = MemoryUse(memory_octets)
         self._journal_octets = journal_octets
         self._background = background
         self._open: OrderedDict[str, MailboxFile] = OrderedDict()
         self._intake: Intake | None = None  # taken by the process that appends, not by its parent
         try:
+            for name in (SPOOL, LOST_AND_FOUND):
+                with durable.own_folder(name, self._folder):
+                    pass  # it is there now
             with intake.folder_of(self._folder) as journals, intake.alone(journals):
                 recovery.recover(self._folder, journals, self._set_aside)
         except BaseException:
@@ -294,15 +293,8 @@ def _first_refusal(message: Message, refused: dict[str, Verdict]) -> Verdict:
 
 def keep_aside(data_folder: int, name: str, chunks: Iterable[bytes]) -> None:
     """Write a file in lost+found, durably, where a person can look at it; raises OSError."""
-    own = durable.open_folder(OWN_FOLDER, data_folder, create=True)
-    try:
-        folder = durable.open_folder(LOST_AND_FOUND, own, create=True)
-        try:
-            durable.write_atomically(name, folder, chunks)
-        finally:
-            os.close(folder)
-    finally:
-        os.close(own)
+    with durable.own_folder(LOST_AND_FOUND, data_folder) as folder:
+        durable.write_atomically(name, folder, chunks)
 
 
 def _checked(user: str) -> str:

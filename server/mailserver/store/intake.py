@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple
 
 from mailserver import durable
@@ -224,18 +224,9 @@ def lock(fd: int) -> bool:
     return True
 
 
-@contextmanager
-def folder_of(data_folder: int) -> Iterator[int]:
+def folder_of(data_folder: int) -> AbstractContextManager[int]:
     """The folder with the journals of all processes."""
-    own = durable.open_folder(durable.OWN_FOLDER, data_folder, create=True)
-    try:
-        folder = durable.open_folder(FOLDER, own, create=True)
-    finally:
-        os.close(own)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
+    return durable.own_folder(FOLDER, data_folder)
 
 
 @contextmanager
