@@ -25,7 +25,7 @@ from tests.faults.test_failing_calls import FAULTS, fail_each_call
 from tests.faults.test_kill import kill_each_call
 
 from mailserver import durable
-from mailserver.store import intake, mailbox_file, recovery, rewriting
+from mailserver.store import intake, recovery, repairing, rewriting
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import FileStore
 from mailserver.store.intake import Intake
@@ -76,11 +76,11 @@ def acknowledge_big_ones_before_the_sync(patch: pytest.MonkeyPatch) -> None:
 
 
 def sync_big_ones_again_when_it_failed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MailboxFile, "sync", lambda self: _again(self._mailbox))
+    patch.setattr(MailboxFile, "sync", lambda self: _again(self.mailbox))
 
 
 def leave_what_was_not_stored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MailboxFile, "roll_back", MailboxFile._close_files)
+    patch.setattr(MailboxFile, "roll_back", MailboxFile.close_files)
 
 
 def take_back_only_the_first(patch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def take_back_only_the_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_a_torn_tail(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mailbox_file, "was_cut", lambda mailbox, entry: False)
+    patch.setattr(repairing, "was_cut", lambda mailbox, entry: False)
 
 
 def forget_what_a_journal_promised(patch: pytest.MonkeyPatch) -> None:
@@ -136,11 +136,11 @@ def forget_the_last(patch: pytest.MonkeyPatch) -> None:
 
 def truncate_without_a_sync(patch: pytest.MonkeyPatch) -> None:
     def truncate(self: MailboxFile, entries: Any, kept: Any) -> None:
-        self._end = entries[len(kept)].offset
-        os.ftruncate(self._mailbox, self._end)
-        self._save(kept)
+        self.end = entries[len(kept)].offset
+        os.ftruncate(self.mailbox, self.end)
+        self.save(kept)
 
-    patch.setattr(MailboxFile, "_truncate", truncate)
+    patch.setattr(MailboxFile, "truncate", truncate)
 
 
 def write_once(patch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from mailserver.store.intake import Promise
 from mailserver.store.mailbox_file import MailboxFile
 from mailserver.store.orphans import Orphans, orphans
 from mailserver.store.pieces import INDEX, MAILBOX, open_mailbox, read_chunks, read_index
+from mailserver.store.rewriting import beside
 from mailserver.store.scanning import is_whole
 
 LOCK_SECONDS = 10.0
@@ -281,21 +282,12 @@ def _index(folder: int, inode: int) -> Index | None:
 
 
 def _keep_only(file: MailboxFile, mailbox: int, good: Sequence[Span], *, unfinished: bool) -> None:
-    """Replace the mailbox by one that has nothing but messages, of the same owner and mode."""
-    name, old = f"{MAILBOX}.new", os.fstat(mailbox)
-    new = durable.open_file(name, file.folder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        os.fchown(new, old.st_uid, old.st_gid)
-        os.fchmod(new, stat.S_IMODE(old.st_mode))
+    """Replace the mailbox by one that has nothing but messages."""
+    with beside(mailbox, file.folder) as new:
         offset = 0
         for chunk in itertools.chain(_chunks(mailbox, good), [b"\n"] * unfinished):
             offset = durable.write_at(new, chunk, offset)
         file.replace(mailbox, new)
-    except BaseException:
-        durable.remove(name, file.folder)
-        raise
-    finally:
-        os.close(new)
 
 
 def _chunks(mailbox: int, parts: Sequence[Span]) -> Iterator[bytes]:

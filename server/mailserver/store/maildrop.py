@@ -14,8 +14,9 @@ from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.edition import EditionFile
 from mailserver.store.index import Entry, Listing
 from mailserver.store.locks import FileLock
-from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile, SetAside
+from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile
 from mailserver.store.mailbox_lock import Foreign
+from mailserver.store.opened import SetAside
 from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_listing
 from mailserver.store.scanning import is_whole
 

@@ -17,7 +17,8 @@ from mailserver import durable
 from mailserver.store import intake
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.intake import Promise
-from mailserver.store.mailbox_file import MailboxFile, SetAside
+from mailserver.store.mailbox_file import MailboxFile
+from mailserver.store.opened import SetAside
 from mailserver.store.orphans import orphans
 from mailserver.store.pieces import MAILBOX
 

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from mailserver import durable
 from mailserver.store import index
 from mailserver.store.index import Entry
-from mailserver.store.pieces import INDEX, copy_range, end_of, joined
+from mailserver.store.pieces import INDEX, MAILBOX, copy_range, end_of, joined
+
+
+@contextmanager
+def beside(mailbox: int, folder: int) -> Iterator[int]:
+    """A new file `mymailbox.new`, of the owner and the mode of the mailbox, to be filled and
+    renamed; it is removed if anything is raised. Raises OSError."""
+    name = f"{MAILBOX}.new"
+    new = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        _keep_owner(mailbox, new)
+        yield new
+    except BaseException:
+        durable.remove(name, folder)
+        raise
+    finally:
+        os.close(new)
 
 
 def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[Entry]:
@@ -25,9 +42,8 @@ def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[E
     return moved
 
 
-def keep_owner(mailbox: int, new: int) -> None:
-    """The new file has the owner and the mode of the mailbox, as far as the system lets us. Raises
-    OSError."""
+def _keep_owner(mailbox: int, new: int) -> None:
+    """As far as the system lets us."""
     old, made = os.fstat(mailbox), os.fstat(new)
     if (old.st_uid, old.st_gid) != (made.st_uid, made.st_gid):
         with suppress(PermissionError):
