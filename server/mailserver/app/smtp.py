@@ -69,7 +69,7 @@ class Smtp:
             policy(chosen),
             parts.users,
             parts.store,
-            commit.append,
+            readiness.append,
             time.time,
             new_id,
             trust(chosen),

@@ -1,4 +1,4 @@
-"""Whether mail can be stored at all: now and then a message for nobody is.
+"""Whether mail can be stored at all: now and then, and when a message was not, one for nobody is.
 
 That goes the way of every message up to its promise on stable storage, in the same batch as
 others, so it tells what a server that had no mail for hours would say to the next one.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
-from mailserver.message.verdict import Kind
-from mailserver.store.base import Append
+from mailserver.message.verdict import Kind, Verdict
+from mailserver.store.base import Append, Deposit
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,14 @@ class Readiness:
         """`append` stores one message durably."""
         self._append = append
         self._ready = True
+        self._doubt = asyncio.Event()
+
+    async def append(self, deposit: Deposit) -> Verdict:
+        """Store one message: if that fails it may be the matter of this one, or of all."""
+        verdict = await self._append(deposit)
+        if verdict.kind is Kind.STORAGE_FAILED:
+            self._doubt.set()
+        return verdict
 
     def __call__(self) -> bool:
         """As the last try showed it."""
@@ -37,7 +46,12 @@ class Readiness:
     async def watch(self) -> None:
         """Until it is cancelled."""
         while True:
-            await asyncio.sleep(SECONDS if self._ready else SECONDS_WHILE_ILL)
+            if self._ready:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._doubt.wait(), SECONDS)
+            else:
+                await asyncio.sleep(SECONDS_WHILE_ILL)
+            self._doubt.clear()
             was_ready, self._ready = self._ready, await self._try()
             if was_ready and not self._ready:
                 log.error("mail cannot be stored: none is taken until it can")

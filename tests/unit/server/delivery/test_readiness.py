@@ -10,7 +10,8 @@ import pytest
 from mailserver.delivery import readiness
 from mailserver.delivery.readiness import Readiness
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
-from mailserver.store.base import Deposit
+from mailserver.store.base import Delivery, Deposit
+from mailserver.store.memory import MemoryBody
 
 Answer = Callable[[], Awaitable[Verdict]]
 
@@ -52,6 +53,30 @@ async def seen(*answers: Answer) -> list[bool]:
     await done.wait()
     watching.cancel()
     return states
+
+
+async def after_a_message_that_failed() -> None:
+    """One of a user's; what is tried then, and said."""
+    tried: asyncio.Future[Deposit] = asyncio.get_running_loop().create_future()
+    user = Delivery("alice", b"From x\n", b"", MemoryBody(b""))
+
+    async def append(deposit: Deposit) -> Verdict:
+        if deposit != (user,):
+            tried.set_result(deposit)
+        return await failed()
+
+    ready = Readiness(append)
+    watching = asyncio.ensure_future(ready.watch())
+    assert not await ready.append((user,))
+    assert ready()  # it may be this mailbox alone
+    assert await tried == ()
+    assert not ready()
+    watching.cancel()
+
+
+def test_a_message_that_is_not_stored_is_a_reason_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "SECONDS", 3600.0)
+    asyncio.run(after_a_message_that_failed())
 
 
 @pytest.mark.parametrize(
