@@ -15,6 +15,7 @@ from mailserver.net.tls_client import ClientTls
 from mailserver.relay.backoff import Patience
 from mailserver.relay.queue import Most, Queue
 from mailserver.relay.routing import SMTP_PORT, Login, Router, StaticRoute
+from mailserver.relay.share import Share
 from mailserver.relay.spool import Spool
 from mailserver.relay.sts_policies import StsPolicies
 from mailserver.relay.tls_policy import TlsPolicy
@@ -31,6 +32,7 @@ def relay(
     threads: Threads,
     wait: Callable[[float], Awaitable[None]],
     report: SendReport,
+    share: Share,
 ) -> Relay:
     """For use inside a running event loop. `wait`: until something comes, or that long."""
     allowed = chosen.relaying
@@ -38,7 +40,7 @@ def relay(
     patience = Patience(
         allowed.first_retry, allowed.longest_retry, allowed.delay_warning, allowed.queue_lifetime
     )
-    most = Most(allowed.relay_connections, allowed.relay_connections_per_host)
+    most = Most(allowed.relay_connections, allowed.relay_connections_per_host).share(share.of)
     own_name = chosen.listening.domains[0]
     return Relay(
         own_name,
@@ -48,6 +50,7 @@ def relay(
         SmtpCourier(own_name, client_tls(chosen), Timeouts(), threads),
         patience,
         World(threads, time.time, chance, wait, report),
+        share,
     )
 
 

@@ -66,6 +66,9 @@ class Pop3:
     def check(self, chosen: Settings) -> None:
         """There is nothing."""
 
+    def prepare(self, chosen: Settings) -> None:
+        """There is nothing."""
+
     async def stop(self, patience: float) -> None:
         """There is nothing else."""
 

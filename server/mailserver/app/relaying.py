@@ -1,4 +1,4 @@
-"""The relay of one process: the way into the queue, and in one of them the way out. No logic."""
+"""The relay of one process: the way into the queue, and the way out. No logic."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mailserver.delivery.accept import Reception
 from mailserver.relay.outbox import Sign, SpoolOutbox, unsigned
+from mailserver.relay.share import Share
 from mailserver.relay.spool import Spool
 from mailserver.settings import Settings
 from mailserver.threads import Threads
@@ -45,37 +46,41 @@ class Bell:
 class Relaying:
     """See above."""
 
-    def __init__(self, chosen: Settings, threads: Threads) -> None:
-        """Raises OSError when the queue's folders cannot be made, and KeysUnusable."""
+    def __init__(self, chosen: Settings, threads: Threads, spool: Spool) -> None:
+        """Raises KeysUnusable."""
         self._chosen = chosen
         self._threads = threads
         self._bell = Bell()
-        self._spool = Spool(chosen.data)
+        self._spool = spool
         self._relay: Relay | None = None
         self._task: asyncio.Task[None] | None = None
         self.outbox = SpoolOutbox(self._spool, threads, time.time, self._bell.ring, signing(chosen))
 
-    def start(self, reception: Reception) -> None:
-        """Deliver, if no other process does. `reception` takes the reports."""
-        self._task = asyncio.ensure_future(self._deliver(reception))
+    def start(self, reception: Reception, number: int) -> None:
+        """Deliver this process's share, if no other server does. `number`: of the process.
+        `reception` takes the reports."""
+        allowed = self._chosen.relaying
+        workers = self._chosen.listening.workers
+        most = min(workers, allowed.relay_connections, allowed.relay_connections_per_host)
+        if number < most:
+            self._task = asyncio.ensure_future(self._deliver(reception, Share(number, most)))
 
-    async def _deliver(self, reception: Reception) -> None:
+    async def _deliver(self, reception: Reception, share: Share) -> None:
         while self._relay is None:
             try:
-                self._relay = await self._load(reception)
+                self._relay = await self._load(reception, share)
             except Exception:  # too many open files, say, just now
                 log.exception("nothing is delivered to other servers; tried again after a while")
                 await asyncio.sleep(_TROUBLE_SECONDS)
         await self._relay.run()
 
-    async def _load(self, reception: Reception) -> Relay:
-        """Its code takes time and memory: the first clients need not wait for it, and the processes
-        that deliver nothing do without."""
+    async def _load(self, reception: Reception, share: Share) -> Relay:
+        """Its code takes time: the first clients need not wait for it."""
         await self._threads(lambda: import_module("mailserver.app.delivering"))
         from mailserver.app.delivering import relay
 
-        report = reception.report
-        return relay(self._chosen, self._spool, self._threads, self._bell.wait, report)
+        wait, report = self._bell.wait, reception.report
+        return relay(self._chosen, self._spool, self._threads, wait, report, share)
 
     async def stop(self, patience: float) -> None:
         """What is being delivered may take so many seconds."""

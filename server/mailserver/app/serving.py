@@ -90,6 +90,9 @@ class Server(Protocol):
     def check(self, chosen: Settings) -> None:
         """Look at what only this server needs; raises CertificateUnusable and CannotStart."""
 
+    def prepare(self, chosen: Settings) -> None:
+        """Open what all processes share, before they are made; raises CannotStart."""
+
     async def stop(self, patience: float) -> None:
         """End, within so many seconds, what goes on besides connections."""
 
@@ -139,6 +142,7 @@ def run(command: str, what: str, server: Server) -> int:
         users, store = open_data(chosen)
         tls = open_certificate(chosen, server.protocols)
         server.check(chosen)
+        server.prepare(chosen)
         ports = [port for port in server.ports(chosen) if port.number is not None]
         bound = [_listen(chosen, port) for port in ports]
     except (settings.Unusable, CannotStart, CertificateUnusable) as problem:
@@ -189,7 +193,7 @@ def _listen(chosen: Settings, port: Port) -> list[socket.socket]:
     """A socket a worker."""
     number = port.number or 0
     try:
-        sockets = bind(chosen.listening.host, number, _workers(chosen))
+        sockets = bind(chosen.listening.host, number, chosen.listening.workers)
     except OSError as error:
         raise CannotStart(_bind_problem(chosen.listening.host, number, error)) from None
     purpose = f" for {port.purpose}" if port.purpose else ""
@@ -208,13 +212,19 @@ def _bind_problem(host: str, port: int, error: OSError) -> str:
 
 
 def _share(chosen: Settings) -> Settings:
-    """Take as many open files as the system lets us have, and give each worker its part of the
-    connections. A connection is a file, and half of the files are for mailboxes."""
+    """Say how many workers there are, take as many open files as the system lets us have, and give
+    each worker its part of the connections. A connection is a file, and half of the files are for
+    mailboxes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    limits = chosen.limits
-    connections = min(-(-limits.connections // _workers(chosen)), most // 2)
-    return replace(chosen, limits=replace(limits, connections=connections))
+    # one a core that we may use, but not dozens on a big machine: each costs memory
+    workers = chosen.listening.workers or min(len(os.sched_getaffinity(0)), 4)
+    connections = min(-(-chosen.limits.connections // workers), most // 2)
+    return replace(
+        chosen,
+        listening=replace(chosen.listening, workers=workers),
+        limits=replace(chosen.limits, connections=connections),
+    )
 
 
 def counts_of(chosen: Settings, workers: int, clock: Callable[[], float]) -> Counts:
@@ -230,8 +240,3 @@ def counts_of(chosen: Settings, workers: int, clock: Callable[[], float]) -> Cou
         rate(limits.messages_per_minute),
         rate(limits.messages_per_user),
     )
-
-
-def _workers(chosen: Settings) -> int:
-    """0: one a core that we may use, but not dozens on a big machine: each costs memory."""
-    return chosen.listening.workers or min(len(os.sched_getaffinity(0)), 4)

@@ -20,6 +20,7 @@ from mailserver.net import smtp_driver
 from mailserver.net.listener import Refusals, Serve
 from mailserver.net.pace import Pacing
 from mailserver.net.smtp_access import Access
+from mailserver.relay.spool import Spool
 from mailserver.settings import Settings
 from mailserver.shared_rows import open_in
 from mailserver.smtp import replies
@@ -64,7 +65,7 @@ class Smtp:
         readiness = Readiness(commit.append)
         self._watching = asyncio.ensure_future(readiness.watch())
         new_id = MessageIds(secrets.token_hex(6))
-        self._relaying = relaying = Relaying(chosen, parts.threads)
+        self._relaying = relaying = Relaying(chosen, parts.threads, self._spool)
         reception = Reception(
             policy(chosen),
             parts.users,
@@ -78,8 +79,7 @@ class Smtp:
             rewriting(chosen),
             readiness,
         )
-        if parts.number == 0:
-            relaying.start(reception)
+        relaying.start(reception, parts.number)
         clear_passwords = CLEAR_PASSWORDS[chosen.access.clear_passwords]
         access = Access(parts.users, secrets.token_urlsafe, clear_passwords, parts.tls)
         timeouts = _timeouts(chosen)
@@ -108,6 +108,12 @@ class Smtp:
                 signing(chosen)
             except KeysUnusable as problem:
                 raise CannotStart(str(problem)) from None
+
+    def prepare(self, chosen: Settings) -> None:
+        try:
+            self._spool = Spool(chosen.data)
+        except OSError as error:
+            raise CannotStart(f"the queue cannot be opened: {error}") from None
 
     async def stop(self, patience: float) -> None:
         self._watching.cancel()

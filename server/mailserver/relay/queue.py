@@ -26,8 +26,6 @@ from itertools import count
 from mailserver.relay.backoff import Patience
 from mailserver.wire.value import value
 
-FIRST_CONNECTIONS = 2
-"""To a destination of which nothing is known."""
 DESTINATIONS_LIMIT = 10_000
 """That are remembered although nothing is to be done for them."""
 
@@ -51,13 +49,20 @@ class Most:
     """Connections to one destination."""
     in_a_row: int = 100
     """Messages on one connection while others wait."""
+    at_first: int = 2
+    """Connections to a destination of which nothing is known."""
+
+    def share(self, of: int) -> Most:
+        """For one of so many queues that are to have no more than this together."""
+        at_first = max(1, self.at_first // of)
+        return Most(self.connections // of, self.to_one // of, self.in_a_row, at_first)
 
 
 @dataclass(slots=True)
 class _Destination:
+    allowed: int
     ready: deque[Job] = field(default_factory=deque)
     connections: int = 0
-    allowed: int = FIRST_CONNECTIONS
     failures: int = 0
     """In a row."""
     silent_until: float = 0.0
@@ -193,9 +198,16 @@ class Queue:
             if self._waiting.get(job) == number:
                 self._waiting[job] = _READY
                 name = job.destination
-                destination = self._destinations.setdefault(name, _Destination())
+                destination = self._destination(name)
                 destination.ready.append(job)
                 self._give_turn(name, destination)
+
+    def _destination(self, name: str) -> _Destination:
+        known = self._destinations.get(name)
+        if known is None:
+            allowed = min(self._most.at_first, self._most.to_one)
+            known = self._destinations[name] = _Destination(allowed)
+        return known
 
     def _next_of(self, destination: _Destination) -> Job | None:
         while destination.ready:

@@ -3,7 +3,7 @@
     coming/ID        being written; nobody was told that it is stored, and a crash forgets it
     messages/ID      entry, content, notes (see `entry`)
     orders/WORD-ID   empty: what the server that owns the queue is to look at
-    owner            locked by that server
+    owner            locked by that server, all its processes together
 
 A message is in the queue from the moment its name is in messages/ and the folder is synced
 (`Held.release`). It leaves when its file is unlinked, and that only after everything that follows
@@ -69,7 +69,8 @@ class Held:
 
 
 class Spool:
-    """Of one data folder; any number of processes may have one."""
+    """Of one data folder; any number of processes may have one. Those that a process has made since
+    are, with it, one owner."""
 
     def __init__(self, data: Path) -> None:
         """Raises OSError when the folders cannot be made."""
@@ -85,15 +86,13 @@ class Spool:
         self._messages = durable.open_folder(_MESSAGES, self._queue, create=True)
         self._coming = durable.open_folder(_COMING, self._queue, create=True)
         self._orders = durable.open_folder(_ORDERS, self._queue, create=True)
-        self._owner: int | None = None
+        self._owner = durable.open_file(_OWNER, self._queue, os.O_RDWR | os.O_CREAT)
+        self._owned = False
 
     def close(self) -> None:
-        """Close every descriptor; the queue has no owner after this, if it was this one."""
-        if self._owner is not None:
-            os.close(self._owner)
-            self._owner = None
-        for folder in (self._orders, self._coming, self._messages, self._queue):
-            os.close(folder)
+        """Close every descriptor; the queue has no owner after this, if it was this one alone."""
+        for fd in (self._owner, self._orders, self._coming, self._messages, self._queue):
+            os.close(fd)
 
     # -- putting in --------------------------------------------------------------------------------
 
@@ -140,7 +139,7 @@ class Spool:
 
     def orders(self) -> list[tuple[str, str]]:
         """Words and ids that wait for the owner."""
-        found = (name.partition("-") for name in os.listdir(self._orders))
+        found = (name.partition("-") for name in _names(self._orders))
         return [(word, message_id) for word, _, message_id in found if _ID.fullmatch(message_id)]
 
     def obeyed(self, word: str, message_id: str) -> None:
@@ -150,21 +149,19 @@ class Spool:
     # -- for the owner -----------------------------------------------------------------------------
 
     def own(self) -> bool:
-        """Be the one who delivers, until `close` or the end of the process; False: another one is.
-        What was being written when its process died is removed."""
-        if self._owner is None:
-            fd = durable.open_file(_OWNER, self._queue, os.O_RDWR | os.O_CREAT)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Be the one who delivers, until all processes that share this spool have closed it or
+        ended; False: another one is. What was being written when its process died is removed."""
+        if not self._owned:
+            try:  # a lock of the open file, which processes made since have in common
+                fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(fd)
                 return False
-            self._owner = fd
+            self._owned = True
             self._clean()
         return True
 
     def _clean(self) -> None:
-        for name in os.listdir(self._coming):
+        for name in _names(self._coming):
             with suppress(FileNotFoundError):
                 fd = durable.open_file(name, self._coming, os.O_RDONLY)
                 try:
@@ -177,7 +174,7 @@ class Spool:
 
     def ids(self) -> list[str]:
         """Every message in the queue, in no order."""
-        return [name for name in os.listdir(self._messages) if _ID.fullmatch(name)]
+        return [name for name in _names(self._messages) if _ID.fullmatch(name)]
 
     def load(self, message_id: str) -> QueuedMessage:
         """Raises FileNotFoundError, OSError, or Unreadable."""
@@ -257,6 +254,15 @@ class Spool:
         name = _checked(message_id)
         os.rename(name, f"bad-{name}", src_dir_fd=self._messages, dst_dir_fd=self._queue)
         durable.sync_directory(self._queue)
+
+
+def _names(folder: int) -> list[str]:
+    # opened anew: a descriptor that others have in common is read by all of them together
+    fd = durable.open_folder(".", folder)
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
 def _checked(message_id: str) -> str:

@@ -1,7 +1,8 @@
 """The relay at work: takes jobs from the queue, has them tried, writes down what became of them.
 
-One process of all that share a data folder owns the queue (`Spool.own`); the others put messages
-in and wait for their turn. What is in memory is only when to try what; all else is on disk.
+One server of all that share a data folder owns the queue (`Spool.own`); the others put messages in
+and wait for their turn. Each of its processes delivers its share. What is in memory is only when to
+try what; all else is on disk.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mailserver.relay.entry import Order, Ordered, QueuedMessage
 from mailserver.relay.ledger import Ledger
 from mailserver.relay.queue import Job, Queue
 from mailserver.relay.routing import NoRoute, Router
+from mailserver.relay.share import ALL, Share
 from mailserver.relay.spool import DELETE, NEW, Spool, Unreadable
 from mailserver.relay.world import World
 
@@ -66,7 +68,9 @@ class Relay:
         courier: Courier,
         patience: Patience,
         world: World,
+        share: Share = ALL,
     ) -> None:
+        self._share = share
         self._spool = spool
         self._queue = queue
         self._router = router
@@ -97,7 +101,7 @@ class Relay:
             if self._stopping:
                 return
         ids = await self._world.in_thread(self._spool.ids)
-        await self._look_at([message_id for message_id in ids if message_id not in self._jobs])
+        await self._look_at(list(filter(self._is_news, ids)))
         if self._jobs:
             log.info("%d messages for other servers are in the queue", len(self._jobs))
         while not self._stopping:
@@ -107,6 +111,9 @@ class Relay:
             due = self._queue.next_due(now)
             seconds = LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(due - now, 0.0))
             await self._world.wait(seconds)
+
+    def _is_news(self, message_id: str) -> bool:
+        return message_id not in self._jobs and message_id in self._share
 
     async def stop(self, patience: float) -> None:
         """Begin nothing more; what is under way may take so many seconds."""
@@ -138,9 +145,10 @@ class Relay:
     # -- orders ------------------------------------------------------------------------------------
 
     async def _obey(self) -> None:
-        orders = await self._world.in_thread(self._spool.orders)
+        left = await self._world.in_thread(self._spool.orders)
+        orders = [order for order in left if order[1] in self._share]
         new = [message_id for word, message_id in orders if word == NEW]
-        await self._look_at([message_id for message_id in new if message_id not in self._jobs])
+        await self._look_at(list(filter(self._is_news, new)))
         done = [(NEW, message_id) for message_id in new]
         for word, message_id in orders:
             jobs = self._jobs.get(message_id, ())

@@ -345,13 +345,14 @@ class Relaying:
     relay_connections: int = setting(
         kinds.whole(1, 100_000),
         200,
-        "Connections to other servers at once.",
+        "Connections to other servers at once; each worker takes its part.",
         SMTP,
     )
     relay_connections_per_host: int = setting(
         kinds.whole(1, 1000),
         20,
-        "Connections to one destination at once; it begins with two.",
+        "Connections to one destination at once; each worker takes its part. It begins with two, or "
+        "with one a worker.",
         SMTP,
     )
     first_retry: int = setting(

@@ -47,6 +47,21 @@ def test_five_days_have_a_decent_number_of_tries() -> None:
     assert 25 < tries < 50
 
 
+def test_several_queues_have_no_more_than_one() -> None:
+    most = Most(connections=200, to_one=20)
+    assert most.share(1) == most
+    assert most.share(4) == Most(connections=50, to_one=5, at_first=1)
+    assert Most(connections=200, to_one=3).share(2) == Most(connections=100, to_one=1, at_first=1)
+
+
+def test_one_connection_where_no_more_are_allowed() -> None:
+    queue = new_queue(Most(to_one=1))
+    for name in ("m", "n"):
+        queue.add(Job(name, "b.test"), 0)
+    assert queue.take(0) is not None
+    assert queue.take(0) is None
+
+
 def test_a_job_comes_when_it_is_due_and_not_before() -> None:
     queue = new_queue()
     job = Job("m", "b.test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_a_message_is_in_the_queue_when_it_was_released(spool: Spool) -> None:
 
 def test_a_discarded_message_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
     spool.hold(entry(), CONTENT).discard()
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["owner"]
 
 
 def test_content_that_cannot_be_read_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_content_that_cannot_be_read_leaves_nothing(spool: Spool, tmp_path: Path
 
     with pytest.raises(OSError, match="Input/output"):
         spool.hold(entry(), broken())
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["owner"]
 
 
 def test_notes_say_how_far_each_recipient_is(spool: Spool) -> None:
@@ -252,6 +253,25 @@ def test_one_process_owns_the_queue(spool: Spool, tmp_path: Path) -> None:
     assert other.own()
     spool.__init__(tmp_path)  # type: ignore[misc] # open again, for the fixture
     other.close()
+
+
+def test_all_processes_of_a_server_own_the_queue_together(spool: Spool, tmp_path: Path) -> None:
+    assert spool.own()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if spool.own() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    other = Spool(tmp_path)
+    assert not other.own()
+    other.close()
+
+
+def test_several_look_at_once(spool: Spool, tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f".mailserver/queue/messages/m-{number}").touch()
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(lambda _: len(spool.ids()), range(40))
+        assert set(found) == {2000}
 
 
 def test_the_owner_clears_away_what_a_crash_left_half_written(spool: Spool, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from mailserver.relay.entry import Record
 from mailserver.relay.outbox import SpoolOutbox
 from mailserver.relay.queue import Most, Queue
 from mailserver.relay.routing import Candidate, NextHost, Router, StaticRoute, Wish
-from mailserver.relay.spool import Spool
+from mailserver.relay.share import ALL, Share
+from mailserver.relay.spool import DELETE, Spool
 from mailserver.relay.tls_demand import ANYTHING, Demand
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
@@ -149,14 +150,14 @@ class Site:
         self.queue = Queue(Most(), self.patience, lambda: 0.5)
         self.outbox = SpoolOutbox(self.spool, here, lambda: self.internet.now, lambda: None)
 
-    def relay(self) -> Relay:
+    def relay(self, share: Share) -> Relay:
         world = World(here, lambda: self.internet.now, lambda: 0.5, self._wait, self._take_report)
         routes = {"a.test": StaticRoute("a.test")}
         router = Router(
             NoDns(), lambda name: False, lambda names: None, routes, ask_tls=self._ask_tls
         )
         return Relay(
-            "own.test", self.spool, self.queue, router, self.internet, self.patience, world
+            "own.test", self.spool, self.queue, router, self.internet, self.patience, world, share
         )
 
     async def _ask_tls(self, candidate: Candidate, wish: Wish) -> Demand:
@@ -179,13 +180,13 @@ class Site:
                 await asyncio.sleep(3600)  # until `go` ends it
             self.internet.now = max(self.internet.now, due)
 
-    def go(self, seconds: float = 10 * DAY) -> None:
+    def go(self, seconds: float = 10 * DAY, share: Share = ALL) -> None:
         """Let so much time go by."""
 
         async def story() -> None:
             self._reached = asyncio.Event()
             self._until = self.internet.now + seconds
-            self._relay = self.relay()
+            self._relay = self.relay(share)
             task = asyncio.ensure_future(self._relay.run())
             waiting = asyncio.ensure_future(self._reached.wait())
             done, _ = await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -245,6 +246,18 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path)
     yield made
     made.close()
+
+
+def test_each_process_delivers_its_share(site: Site) -> None:
+    names = [site.put(f"bob@b{number}.test", "carol@c.test") for number in range(40)]
+    theirs = {name for name in names if name in Share(1, 2)}
+    site.spool.order(DELETE, min(theirs))
+    site.go(share=Share(0, 2))
+    assert set(site.left()) == theirs
+    assert {name for _, name in site.spool.orders()} == theirs
+    site.go(share=Share(1, 2))
+    assert site.left() == site.spool.orders() == []
+    assert len(site.internet.at("c.test").got) == len(names) - 1
 
 
 def test_a_message_goes_to_each_destination_once(site: Site) -> None:
