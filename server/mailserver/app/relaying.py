@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.25
 _TROUBLE_SECONDS = 60.0
 
 
@@ -68,14 +69,17 @@ class Relaying:
     async def _deliver(self, reception: Reception, share: Share) -> None:
         while self._relay is None:
             try:
-                self._relay = await self._load(reception, share)
+                if await self._threads(lambda: any(name in share for name in self._spool.ids())):
+                    self._relay = await self._load(reception, share)
+                else:
+                    await self._bell.wait(_LOOK_SECONDS)
             except Exception:  # too many open files, say, just now
                 log.exception("nothing is delivered to other servers; tried again after a while")
                 await asyncio.sleep(_TROUBLE_SECONDS)
         await self._relay.run()
 
     async def _load(self, reception: Reception, share: Share) -> Relay:
-        """Its code takes time: the first clients need not wait for it."""
+        """Its code takes time and memory: a process does without until there is mail to deliver."""
         await self._threads(lambda: import_module("mailserver.app.delivering"))
         from mailserver.app.delivering import relay
 

@@ -112,6 +112,7 @@ class Smtp:
     def prepare(self, chosen: Settings) -> None:
         try:
             self._spool = Spool(chosen.data)
+            self._spool.own()  # what a crash left half written goes before anybody writes there
         except OSError as error:
             raise CannotStart(f"the queue cannot be opened: {error}") from None
 

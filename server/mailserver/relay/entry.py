@@ -135,6 +135,9 @@ class Progress:
         return self.outcome is None or self.outcome.fate is Fate.TEMPORARY
 
 
+_UNTRIED = Progress()
+
+
 @dataclass(slots=True)
 class QueuedMessage:
     """An entry and what its notes say."""
@@ -146,7 +149,7 @@ class QueuedMessage:
     """All of it; None: it is longer, and has to be read (`Spool.content`)."""
 
     def __post_init__(self) -> None:
-        self.progress = self.progress or [Progress() for _ in self.entry.recipients]
+        self.progress = self.progress or [_UNTRIED] * len(self.entry.recipients)
 
     def take(self, note: Note) -> None:
         """Let the note count; raises IndexError for a recipient that is not there."""

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from mailserver.relay.backoff import Patience
 from mailserver.wire.value import value
@@ -32,8 +33,7 @@ DESTINATIONS_LIMIT = 10_000
 _READY = -1
 
 
-@value(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One message for its recipients at one destination."""
 
     message_id: str

@@ -290,14 +290,15 @@ def _read(fd: int) -> tuple[QueuedMessage, int]:
     """The message, and where its good notes end."""
     entry, begin, octets = _read_entry(fd)
     end = begin + entry.octets
-    if os.fstat(fd).st_size < end:
-        raise Unreadable("the content is cut off")
     found = QueuedMessage(entry)
     if end <= len(octets):
         found.content = octets[begin:end]
+    elif os.fstat(fd).st_size < end:
+        raise Unreadable("the content is cut off")
     notes = octets[end:]
-    while more := os.pread(fd, _CHUNK, end + len(notes)):
-        notes += more
+    if len(octets) >= SMALL:  # else that was all of it
+        while more := os.pread(fd, _CHUNK, end + len(notes)):
+            notes += more
     for line in notes.splitlines(keepends=True):
         try:
             found.take(read_note(line))

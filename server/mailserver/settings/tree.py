@@ -351,8 +351,8 @@ class Relaying:
     relay_connections_per_host: int = setting(
         kinds.whole(1, 1000),
         20,
-        "Connections to one destination at once; each worker takes its part. It begins with two, or "
-        "with one a worker.",
+        "Connections to one destination at once; each worker takes its part. It begins with two, "
+        "or with one a worker.",
         SMTP,
     )
     first_retry: int = setting(
