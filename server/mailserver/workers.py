@@ -12,6 +12,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class _Workers:
             pid = os.fork()
             if pid == 0:
                 os.close(ours)
+                _stay_on_a_core(number, count)
                 _become(number, theirs, work)
             self._alive.add(pid)
         os.close(theirs)
@@ -72,6 +74,15 @@ class _Workers:
         self._stopping = True
         for pid in self._alive:
             os.kill(pid, signal.SIGTERM)
+
+
+def _stay_on_a_core(number: int, count: int) -> None:
+    """Where each core has its worker. The threads of one share an interpreter, and have no use for
+    a second core; to wake each other across cores costs them a tenth of their time."""
+    cores = sorted(os.sched_getaffinity(0))
+    if count == len(cores):
+        with suppress(OSError):  # not allowed here
+            os.sched_setaffinity(0, {cores[number]})
 
 
 def _become(number: int, theirs: int, work: Work) -> None:

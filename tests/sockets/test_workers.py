@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.sockets.conftest import SECONDS, SERVER, Mail, Raw, Server
+from tests.sockets.conftest import SECONDS, SERVER, Mail, Raw, Server, eventually
 
 WORKERS = 3
 
@@ -30,11 +30,11 @@ def mail(tmp_path: Path) -> Iterator[Mail]:
         server.stop()
 
 
-def children(server: Server) -> set[int]:
+def children(server: Server, count: int = WORKERS) -> set[int]:
     """All of them; the last may not have been there yet when the first said that it listens."""
     listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
     deadline = time.monotonic() + SECONDS
-    while len(found := set(map(int, listed.read_text().split()))) < WORKERS:
+    while len(found := set(map(int, listed.read_text().split()))) < count:
         assert time.monotonic() < deadline, "too few workers"
     return found
 
@@ -60,6 +60,26 @@ def test_connections_are_shared(mail: Mail) -> None:
     assert len(held) == WORKERS
     # each has some; that one gets none of 60 happens once in 3 * 10**10 times
     assert all(held[pid] > before[pid] for pid in held)
+
+
+def test_each_has_a_core_where_there_are_as_many(tmp_path: Path) -> None:
+    ours = sorted(os.sched_getaffinity(0))
+    if not 1 < len(ours) <= 64:
+        pytest.skip("one worker, or too many")
+    (tmp_path / "users.txt").write_text("alice secret\n")
+    server = Server("smtpmail", tmp_path, "--workers", str(len(ours)))
+
+    def theirs() -> list[list[int]]:
+        return sorted(sorted(os.sched_getaffinity(pid)) for pid in children(server, len(ours)))
+
+    eventually(lambda: theirs() == [[core] for core in ours])
+    server.stop()
+
+
+def test_none_is_kept_from_a_core_that_has_no_worker(mail: Mail) -> None:
+    ours = os.sched_getaffinity(0)
+    if len(ours) != WORKERS:
+        assert all(os.sched_getaffinity(pid) == ours for pid in children(mail.smtp))
 
 
 def test_all_append_to_one_mailbox(mail: Mail) -> None:
