@@ -44,7 +44,8 @@ class Listening:
     workers: int = setting(
         kinds.whole(0, 64),
         0,
-        "Processes that serve the port; 0: one a core, at most 4.",
+        "Processes that serve the port; 0: one a core, at most 4. As many as there are cores "
+        "stay on one each.",
     )
 
 
