@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.seven_bit import CannotRecode, recoded
 from mailserver.message.transaction import Transaction
-from mailserver.net.stream import Burst, SocketStream
+from mailserver.net.stream import Burst, ReceiveTimeout, SocketStream
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.courier import Content, Unreachable
 from mailserver.relay.routing import NextHost
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 SMTPS_PORT = 465
 _FOREVER = 1e9
+_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class SmtpConnection:
         self._in_thread = in_thread
         self._burst = burst
         self._stream: SocketStream | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self._session = OutboundSession(own_name, host.name)
 
     async def open(self, address: str, *, starttls: bool) -> None:
@@ -96,6 +98,7 @@ class SmtpConnection:
         except OSError as error:
             text = f"no connection to {where}: {error.strerror or error}"
             raise Unreachable(failed(Fate.TEMPORARY, "4.1", text)) from None
+        self._watch()
         if self._host.port == SMTPS_PORT:  # RFC 8314 3.3
             await self._handshake(greeting=True)
         await self._ready()
@@ -106,6 +109,13 @@ class SmtpConnection:
             await self._log_in(self._host.login.user, self._host.login.password)
         self.recipients = self._session.offers.recipients
         self.usable = True
+
+    def _watch(self) -> None:
+        """One timer, again and again, instead of one for each wait for a reply."""
+        if self._stream is not None:
+            loop = asyncio.get_running_loop()
+            self._stream.expire(loop.time())
+            self._watching = loop.call_later(_WATCH_SECONDS, self._watch)
 
     async def _start_tls(self) -> None:
         self._session.start_tls()
@@ -232,9 +242,8 @@ class SmtpConnection:
                 continue
             seconds = self._timeouts.steps[self._session.step]
             try:
-                async with asyncio.timeout(seconds):
-                    octets = await self._stream.receive(_FOREVER)
-            except TimeoutError:
+                octets = await self._stream.receive(seconds)
+            except ReceiveTimeout:
                 self._session.connection_lost(f"nothing came for {seconds:.0f} seconds")
                 continue
             if octets:
@@ -266,24 +275,25 @@ class SmtpConnection:
 
     async def close(self) -> None:
         """See Connection."""
-        if self._stream is None or self._session.closed:
-            return
-        self.usable = False
-        self._session.quit()
-        self._stream.send(self._session.data_to_send())
         try:
-            # RFC 5321 4.1.1.10: the answer is waited for, whatever it is
-            async with asyncio.timeout(self._timeouts.close):
-                await self._stream.receive(_FOREVER)
-                await self._stream.close()
+            if self._stream is not None and not self._session.closed:
+                self.usable = False
+                self._session.quit()
+                self._stream.send(self._session.data_to_send())
+                # RFC 5321 4.1.1.10: the answer is waited for, whatever it is
+                async with asyncio.timeout(self._timeouts.close):
+                    await self._stream.receive(_FOREVER)
+                    await self._stream.close()
         except TimeoutError:
             pass
         finally:
-            self._stream.abort()
+            self.abort()
 
     def abort(self) -> None:
         """Close at once."""
         self.usable = False
+        if self._watching is not None:
+            self._watching.cancel()
         if self._stream is not None:
             self._stream.abort()
             self._stream = None

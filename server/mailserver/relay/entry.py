@@ -157,13 +157,8 @@ class QueuedMessage:
             case Tried(at, numbers, outcome, next_try):
                 for number in numbers:
                     known = self.progress[number]
-                    self.progress[number] = replace(
-                        known,
-                        tries=known.tries + 1,
-                        outcome=outcome,
-                        last_try=at,
-                        next_try=next_try,
-                    )
+                    tries, told, warned = known.tries + 1, known.told, known.warned
+                    self.progress[number] = Progress(tries, outcome, at, next_try, told, warned)
             case Told(numbers, delayed):
                 for number in numbers:
                     known = self.progress[number]

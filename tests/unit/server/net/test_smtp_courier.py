@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -17,7 +18,9 @@ from mailserver.message.transaction import Transaction
 from mailserver.net.smtp_connection import Timeouts
 from mailserver.net.smtp_courier import SmtpCourier
 from mailserver.net.tls_client import ClientTls
+from mailserver.relay.courier import Unreachable
 from mailserver.relay.routing import NextHost
+from mailserver.smtp.outbound_events import Step
 from mailserver.threads import Threads
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
@@ -107,6 +110,17 @@ def test_fifty_megabytes_pass_through_little_memory() -> None:
     assert outcome.fate is Fate.DELIVERED
     assert server.octets == 50_000_000
     assert peak < 4_000_000
+
+
+def test_a_server_that_says_nothing() -> None:
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            times = Timeouts(steps=dict.fromkeys(Step, 0.01))
+            courier = SmtpCourier("a.test", ClientTls(), times, Threads("test", 1))
+            await courier.connect(only(mute.getsockname()[1]))
+
+    with pytest.raises(Unreachable, match="nothing came for 0 seconds"):
+        asyncio.run(story())
 
 
 def test_no_more_messages_than_a_server_takes() -> None:
