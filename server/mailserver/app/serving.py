@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import resource
@@ -161,6 +162,7 @@ def run(command: str, what: str, server: Server) -> int:
         store.close()
         return 0
 
+    gc.freeze()  # what is there by now stays: nothing looks at it again, and the workers share it
     return workers.run(len(bound[0]), work)
 
 
