@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 BATCH_LIMIT = 500
 """Messages that share a sync."""
-QUIET_ROUNDS = 6
+QUIET_ROUNDS = 12
 """Rounds of the event loop without a new message before a batch is closed."""
 BUSY_SECONDS = 10.0
 """How long a message waits for a mailbox that another program has locked."""
