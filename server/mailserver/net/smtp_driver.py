@@ -207,15 +207,16 @@ class SmtpDriver:
             return None
         if self._pace is not None:
             self._pace.came(len(octets))
-        if not self._patience():
-            self._give_up()
-            return None
         self._timeout = self._timeouts.command if not self._staging else self._timeouts.content
         self._session.receive_data(octets)
         event = self._next_event()
         if isinstance(event, NeedData) and self._stream.send(self._session.data_to_send()):
-            return self._patience()
-        self._waiting = event
+            seconds = self._patience()
+            if seconds:
+                return seconds
+            self._give_up()
+        else:
+            self._waiting = event
         return None
 
     async def _flush(self) -> None:

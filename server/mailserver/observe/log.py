@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
 import time
 from functools import lru_cache
 from typing import Any
+
+_STANDARD_ERROR = 2  # its descriptor
 
 
 class _Record(logging.LogRecord):
@@ -58,10 +60,24 @@ def _utc(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+class _StandardError(logging.Handler):
+    """A line is one call to the system, so no lock has to keep two of them apart."""
+
+    def createLock(self) -> None:  # noqa: N802 # its name in logging
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = f"{self.format(record)}\n"
+            os.write(_STANDARD_ERROR, line.encode("utf-8", "backslashreplace"))
+        except Exception:  # noqa: BLE001 # as every handler does
+            self.handleError(record)
+
+
 def start(name: str) -> None:
     """Log everything from here on, each line headed by time (UTC) and the command's name."""
     vars(logging)["_srcfile"] = None  # no search for the caller ("Optimization" in its HOWTO)
     logging.setLogRecordFactory(_Record)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_OneLine(name))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
