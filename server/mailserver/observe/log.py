@@ -63,8 +63,9 @@ def _utc(seconds: int) -> str:
 class _StandardError(logging.Handler):
     """A line is one call to the system, so no lock has to keep two of them apart."""
 
-    def createLock(self) -> None:  # noqa: N802 # its name in logging
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
