@@ -209,7 +209,9 @@ def wait_until_gone(pids: set[int]) -> None:
 
     def runs(pid: int) -> bool:
         try:
-            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            # its first thread may have ended before the others, and they keep the sockets open
+            return state not in "ZX" or len(os.listdir(f"/proc/{pid}/task")) > 1
         except FileNotFoundError:
             return False
 

@@ -68,11 +68,26 @@ def python() -> str | None:
     return None
 
 
+class Hangs(Exception):
+    """A program of others does not end, or waits for one that does not."""
+
+
 def procmail(folder: Path, box: Path, message: str) -> bool:
-    """Deliver a message as an MDA does, with a lock file; whether it says that it is delivered."""
+    """Deliver a message as an MDA does, with a lock file; whether it says that it is delivered.
+    Raises Hangs, as does `mutt`."""
     rules = folder / "procmailrc"
     rules.write_text(_PROCMAILRC.format(box=box))
-    done = subprocess.run(
+    try:
+        done = _procmail(folder, box, rules, message)
+    except subprocess.TimeoutExpired as late:
+        raise Hangs(f"procmail does not end; it said {late.stderr!r}") from None
+    return done.returncode == 0
+
+
+def _procmail(
+    folder: Path, box: Path, rules: Path, message: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
         ["procmail", "-f", "ann@example.org", f"DEFAULT={box}", str(rules)],
         input=message.encode(),
         env={"PATH": os.environ["PATH"], "HOME": str(folder)},
@@ -82,7 +97,6 @@ def procmail(folder: Path, box: Path, message: str) -> bool:
         check=False,
         **_as_owner(),
     )
-    return done.returncode == 0
 
 
 def mutt(folder: Path, box: Path, word: str) -> bool:
@@ -102,7 +116,11 @@ def mutt(folder: Path, box: Path, word: str) -> bool:
             **_as_owner(),
         )
         os.close(its)
-        _let_work(ours, process)
+        try:
+            _let_work(ours, process)
+        finally:
+            process.kill()
+            process.wait()
     finally:
         os.close(ours)
     return not _has(box, word)
@@ -113,7 +131,8 @@ def _let_work(terminal: int, process: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + SECONDS
     said = b""
     while process.poll() is None:
-        assert time.monotonic() < give_up, f"mutt does not end; it said {said!r}"
+        if time.monotonic() > give_up:
+            raise Hangs(f"mutt does not end; it said {said!r}")
         if select.select([terminal], [], [], _SILENCE_SECONDS)[0]:
             try:
                 said = (said + os.read(terminal, 65536))[-4000:]
