@@ -12,6 +12,7 @@ import smtplib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.client_pty.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = [sys.executable, str(ROOT / "client" / "mailclient.py")]
+SECONDS = 20.0
 USERS = {"alice": "wonderland", "bob": "the builder"}
 
 
@@ -71,11 +73,19 @@ class MailServer:
             smtp.sendmail("eve@elsewhere.example", [f"{recipient}@mailserver"], lines)
 
     def pop3(self, user: str = "alice") -> poplib.POP3:
-        """An open session of another program."""
-        session = poplib.POP3("127.0.0.1", self.pop3_port)
-        session.user(user)
-        session.pass_(USERS[user])
-        return session
+        """An open session of another program, as soon as the one before is gone for the server."""
+        give_up = time.monotonic() + SECONDS
+        while True:
+            session = poplib.POP3("127.0.0.1", self.pop3_port)
+            session.user(user)
+            try:
+                session.pass_(USERS[user])
+            except poplib.error_proto as refused:
+                session.close()
+                if b"[IN-USE]" not in refused.args[0] or time.monotonic() > give_up:
+                    raise
+            else:
+                return session
 
     def count(self, user: str = "alice") -> int:
         """How many messages the user has."""
