@@ -12,6 +12,8 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,31 +74,33 @@ class Hangs(Exception):
     """A program of others does not end, or waits for one that does not."""
 
 
+@contextmanager
+def _ending(box: Path) -> Iterator[None]:
+    """Who does not end leaves a lock, for which nobody has to wait: the round is over."""
+    try:
+        yield
+    except subprocess.TimeoutExpired as late:
+        box.with_name(f"{box.name}.lock").unlink(missing_ok=True)
+        raise Hangs(f"{late}; it said {late.output!r}, {late.stderr!r}") from None
+
+
 def procmail(folder: Path, box: Path, message: str) -> bool:
     """Deliver a message as an MDA does, with a lock file; whether it says that it is delivered.
     Raises Hangs, as does `mutt`."""
     rules = folder / "procmailrc"
     rules.write_text(_PROCMAILRC.format(box=box))
-    try:
-        done = _procmail(folder, box, rules, message)
-    except subprocess.TimeoutExpired as late:
-        raise Hangs(f"procmail does not end; it said {late.stderr!r}") from None
+    with _ending(box):
+        done = subprocess.run(
+            ["procmail", "-f", "ann@example.org", f"DEFAULT={box}", str(rules)],
+            input=message.encode(),
+            env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+            cwd=folder,
+            timeout=SECONDS,
+            capture_output=True,
+            check=False,
+            **_as_owner(),
+        )
     return done.returncode == 0
-
-
-def _procmail(
-    folder: Path, box: Path, rules: Path, message: str
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["procmail", "-f", "ann@example.org", f"DEFAULT={box}", str(rules)],
-        input=message.encode(),
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
-        cwd=folder,
-        timeout=SECONDS,
-        capture_output=True,
-        check=False,
-        **_as_owner(),
-    )
 
 
 def mutt(folder: Path, box: Path, word: str) -> bool:
@@ -116,11 +120,12 @@ def mutt(folder: Path, box: Path, word: str) -> bool:
             **_as_owner(),
         )
         os.close(its)
-        try:
-            _let_work(ours, process)
-        finally:
-            process.kill()
-            process.wait()
+        with _ending(box):
+            try:
+                _let_work(ours, process)
+            finally:
+                process.kill()
+                process.wait()
     finally:
         os.close(ours)
     return not _has(box, word)
@@ -132,7 +137,7 @@ def _let_work(terminal: int, process: subprocess.Popen[bytes]) -> None:
     said = b""
     while process.poll() is None:
         if time.monotonic() > give_up:
-            raise Hangs(f"mutt does not end; it said {said!r}")
+            raise subprocess.TimeoutExpired(process.args, SECONDS, said)
         if select.select([terminal], [], [], _SILENCE_SECONDS)[0]:
             try:
                 said = (said + os.read(terminal, 65536))[-4000:]
