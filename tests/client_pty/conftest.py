@@ -19,12 +19,11 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from tests.client_pty.face import Face, end
+from tests.client_pty.face import DEADLINE_SECONDS, Face, end
 from tests.client_pty.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = [sys.executable, str(ROOT / "client" / "mailclient.py")]
-SECONDS = 20.0
 USERS = {"alice": "wonderland", "bob": "the builder"}
 
 
@@ -74,7 +73,7 @@ class MailServer:
 
     def pop3(self, user: str = "alice") -> poplib.POP3:
         """An open session of another program, as soon as the one before is gone for the server."""
-        give_up = time.monotonic() + SECONDS
+        give_up = time.monotonic() + DEADLINE_SECONDS
         while True:
             session = poplib.POP3("127.0.0.1", self.pop3_port)
             session.user(user)
