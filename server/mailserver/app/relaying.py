@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mailserver.delivery.accept import Reception
 from mailserver.relay.outbox import Sign, SpoolOutbox, unsigned
 from mailserver.relay.share import Share
-from mailserver.relay.spool import Spool
+from mailserver.relay.spool import LOOK_SECONDS, Spool
 from mailserver.settings import Settings
 from mailserver.threads import Threads
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.25
 _TROUBLE_SECONDS = 60.0
 
 
@@ -72,7 +71,7 @@ class Relaying:
                 if await self._threads(lambda: any(name in share for name in self._spool.ids())):
                     self._relay = await self._load(reception, share)
                 else:
-                    await self._bell.wait(_LOOK_SECONDS)
+                    await self._bell.wait(LOOK_SECONDS)
             except Exception:  # too many open files, say, just now
                 log.exception("nothing is delivered to other servers; tried again after a while")
                 await asyncio.sleep(_TROUBLE_SECONDS)

@@ -40,6 +40,9 @@ NEW = "new"
 DELETE = "delete"
 """The order that takes a message out of the queue, and nobody is told."""
 
+LOOK_SECONDS = 0.25
+"""How often the owner looks for what other processes left: messages, orders."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _ENTRY_LIMIT = 16 * 1024 * 1024
 """Octets of an entry: a million recipients' addresses are no message."""

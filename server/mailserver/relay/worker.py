@@ -24,15 +24,13 @@ from mailserver.relay.ledger import Ledger
 from mailserver.relay.queue import Job, Queue
 from mailserver.relay.routing import NoRoute, Router
 from mailserver.relay.share import ALL, Share
-from mailserver.relay.spool import DELETE, NEW, Spool, Unreadable
+from mailserver.relay.spool import DELETE, LOOK_SECONDS, NEW, Spool, Unreadable
 from mailserver.relay.world import World
 
 log = logging.getLogger(__name__)
 
 RECIPIENTS_LIMIT = 100
 """Of one transaction; every server takes so many (RFC 5321 4.5.3.1.8)."""
-LOOK_SECONDS = 0.25
-"""How often the owner looks for orders that other processes left."""
 OWNER_SECONDS = 5.0
 """How often the others look whether the queue has lost its owner."""
 TROUBLE_SECONDS = 60.0
