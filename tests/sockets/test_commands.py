@@ -299,3 +299,32 @@ def test_too_few_descriptors_end_no_server(data: Path) -> None:
             assert raw.ask(command)[:1] in b"23"
         assert raw.ask(b"Subject: x\r\n.").startswith(b"250 ")
     assert server.stop() == 0
+
+
+_TELLS_OF_GARBAGE = """
+import gc, os, signal
+from mailserver.app import pop3, serving
+
+class Probe(pop3.Pop3):
+    def serve(self, parts):
+        print("collected" if gc.isenabled() else "kept", gc.get_freeze_count() > 0, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+gc.disable()
+serving.run("popserver", "", Probe())
+"""
+
+
+def test_garbage_of_what_is_served_is_collected(tmp_path: Path) -> None:
+    """That of the start is not looked for."""
+    (tmp_path / "users.txt").touch()
+    options = ["0", "--data", tmp_path, "--host", "127.0.0.1", "--workers", "1"]
+    ended = subprocess.run(
+        [sys.executable, "-c", _TELLS_OF_GARBAGE, *options],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SERVER)},
+        timeout=SECONDS,
+    )
+    assert ended.stdout == "collected True\n"

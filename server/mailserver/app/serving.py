@@ -163,6 +163,7 @@ def run(command: str, what: str, server: Server) -> int:
         return 0
 
     gc.freeze()  # what is there by now stays: nothing looks at it again, and the workers share it
+    gc.enable()  # off since the command began, for nothing of that is garbage
     return workers.run(len(bound[0]), work)
 
 
