@@ -41,6 +41,17 @@ def open_folder(name: str, parent: int | None = None, *, create: bool = False) -
     return os.open(name, flags, dir_fd=parent)
 
 
+def make_folders(names: Iterable[str], parent: int) -> None:
+    """These folders are there, durably, after this; one sync for all that were missing."""
+    made = False
+    for name in names:
+        with suppress(FileExistsError):
+            os.mkdir(name, PRIVATE_FOLDER, dir_fd=parent)
+            made = True
+    if made:
+        sync_directory(parent)
+
+
 @contextmanager
 def own_folder(name: str, data_folder: int) -> Iterator[int]:
     """A folder in OWN_FOLDER; made when it is missing. Raises OSError."""

@@ -86,9 +86,10 @@ class Spool:
                 os.close(own)
         finally:
             os.close(folder)
-        self._messages = durable.open_folder(_MESSAGES, self._queue, create=True)
-        self._coming = durable.open_folder(_COMING, self._queue, create=True)
-        self._orders = durable.open_folder(_ORDERS, self._queue, create=True)
+        durable.make_folders((_MESSAGES, _COMING, _ORDERS), self._queue)
+        self._messages = durable.open_folder(_MESSAGES, self._queue)
+        self._coming = durable.open_folder(_COMING, self._queue)
+        self._orders = durable.open_folder(_ORDERS, self._queue)
         self._owner = durable.open_file(_OWNER, self._queue, os.O_RDWR | os.O_CREAT)
         self._owned = False
 

@@ -35,6 +35,18 @@ def test_a_folder_is_not_made_unasked(tmp_path: Path, folder: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_are_made_with_one_sync(tmp_path: Path, folder: int) -> None:
+    (tmp_path / "bob").mkdir()
+    for syncs in (1, 0):  # nothing is missing the second time
+        with Calls() as calls:
+            calls.fault = fault = Fails(0, errno.EIO)  # it never does, but counts
+            durable.make_folders(("alice", "bob", "carol"), folder)
+            assert calls.disk.names == set()
+        assert fault.seen == 3 + syncs
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["alice", "bob", "carol"]
+    assert (tmp_path / "carol").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("kind", ["link", "file", "dangling link"])
 def test_what_is_no_folder_is_refused(tmp_path: Path, folder: int, kind: str) -> None:
     (tmp_path / "real").mkdir()
