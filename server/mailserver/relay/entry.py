@@ -22,7 +22,7 @@ from mailserver.message.envelope import (
     Return,
 )
 from mailserver.message.outcome import Fate, Outcome
-from mailserver.relay.routing import Wish
+from mailserver.relay.wish import Wish
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 from mailserver.wire.value import value
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import field
-from enum import Enum
 from ipaddress import ip_address
 from itertools import groupby
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.relay.dns import DnsTrouble, Exchangers, Found, NoSuchName, Resolver
 from mailserver.relay.tls_demand import ANYTHING, Demand
+from mailserver.relay.wish import Wish
 from mailserver.wire import idn
 from mailserver.wire.address import literal_address
 from mailserver.wire.value import value
@@ -47,16 +47,6 @@ class StaticRoute:
     host: str
     port: int = SMTP_PORT
     login: Login | None = None
-
-
-class Wish(Enum):
-    """What a sender asks of TLS on the way (RFC 8689)."""
-
-    NONE = ""
-    REQUIRED = "REQUIRETLS"
-    """Only hosts that have shown who they are, and that promise the same."""
-    OPTIONAL = "TLS-Required: No"
-    """Whatever the recipient's domain asks for: better in the clear than not at all."""
 
 
 @value(frozen=True, slots=True)

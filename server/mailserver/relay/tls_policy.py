@@ -11,7 +11,7 @@ from mailserver.message.outcome import Fate, failed
 from mailserver.relay.dane import Tlsa, usable
 from mailserver.relay.dns import DnsTrouble
 from mailserver.relay.mta_sts import Mode, Policy
-from mailserver.relay.routing import Barred, Candidate, Wish
+from mailserver.relay.routing import Barred, Candidate
 from mailserver.relay.tls_demand import (
     ANYTHING,
     Demand,
@@ -21,6 +21,7 @@ from mailserver.relay.tls_demand import (
     Valid,
     stronger,
 )
+from mailserver.relay.wish import Wish
 
 log = logging.getLogger(__name__)
 

@@ -34,8 +34,8 @@ from mailserver.relay.entry import (
     read_entry,
     read_note,
 )
-from mailserver.relay.routing import Wish
 from mailserver.relay.spool import Held, Spool, Unreadable
+from mailserver.relay.wish import Wish
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 
 CONTENT = [b"Subject: one\r\n\r\n", b"text \xff\r\n" * 1000]

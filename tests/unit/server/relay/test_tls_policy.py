@@ -25,9 +25,10 @@ from mailserver.net.smtp_courier import SmtpCourier
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay import sts_policies
 from mailserver.relay.courier import Unreachable
-from mailserver.relay.routing import NoRoute, Router, StaticRoute, Wish
+from mailserver.relay.routing import NoRoute, Router, StaticRoute
 from mailserver.relay.sts_policies import StsPolicies
 from mailserver.relay.tls_policy import TlsPolicy
+from mailserver.relay.wish import Wish
 from mailserver.threads import Threads
 from mailserver.wire.address import ForwardPath, Mailbox, ReversePath
 

@@ -30,10 +30,11 @@ from mailserver.relay.dns import Exchangers, Found
 from mailserver.relay.entry import Record
 from mailserver.relay.outbox import SpoolOutbox
 from mailserver.relay.queue import Most, Queue
-from mailserver.relay.routing import Candidate, NextHost, Router, StaticRoute, Wish
+from mailserver.relay.routing import Candidate, NextHost, Router, StaticRoute
 from mailserver.relay.share import ALL, Share
 from mailserver.relay.spool import DELETE, Spool
 from mailserver.relay.tls_demand import ANYTHING, Demand
+from mailserver.relay.wish import Wish
 from mailserver.relay.worker import Relay
 from mailserver.relay.world import World
 from mailserver.store.memory import MemoryStaging
