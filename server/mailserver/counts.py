@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 CELLS = 1 << 14
 """Of each of the two halves of a table. A page of memory is taken when a cell in it is used."""
@@ -68,7 +69,7 @@ class Presence:
             self._cells[part + place] += by
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Counts:
     """All that is counted over the workers of one server; None: there is no limit."""
 

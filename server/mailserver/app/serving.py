@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import uvloop
@@ -32,6 +32,7 @@ from mailserver.settings import Settings
 from mailserver.store.files import FileStore
 from mailserver.threads import Threads
 from mailserver.wire import peer
+from mailserver.wire.value import value
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ CLEAR_PASSWORDS: dict[str, Callable[[str], bool]] = {
 what the password itself shows is another matter."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parts:
     """What all connections share; of one process."""
 
@@ -62,7 +63,7 @@ class Parts:
     """Of all processes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Port:
     """One that is listened on."""
 

@@ -4,13 +4,14 @@ minute."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 GRACE_SECONDS = 60.0
 """So long any pace will do: a small message over a bad line is no attack."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pacing:
     """What is asked of a client."""
 

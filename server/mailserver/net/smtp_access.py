@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from mailserver.accounts.base import Accounts
@@ -12,9 +12,10 @@ from mailserver.net.authentication import Authentication, bindings
 from mailserver.net.stream import ByteStream
 from mailserver.net.tls import ServerTls
 from mailserver.smtp.service import Service
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Access:
     """How one logs in to this server, and what protects its connections."""
 

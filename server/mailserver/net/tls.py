@@ -11,13 +11,15 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from OpenSSL import SSL
+
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class CertificateUnusable(Exception):
     """There is no TLS with these files. Says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Encryption:
     """What protects a connection."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 ANCHOR, LEAF = 2, 3
 """Usages DANE-TA and DANE-EE, the only ones that SMTP knows (RFC 7672 3.1)."""
@@ -15,7 +16,7 @@ _DIGESTS = {1: hashlib.sha256, 2: hashlib.sha512}
 """By matching type, the stronger one last."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tlsa:
     """One record."""
 

@@ -104,7 +104,7 @@ def lasts(note: Note) -> bool:
     return not (isinstance(note, Tried) and note.outcome.fate is Fate.TEMPORARY)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """What is to be written down of a message."""
 

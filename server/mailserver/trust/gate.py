@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from math import ceil
 
 from mailserver.message.envelope import Client, Envelope
@@ -12,13 +11,14 @@ from mailserver.trust.block_lists import BlockLists
 from mailserver.trust.greylist import Greylist
 from mailserver.wire.address import ForwardPath
 from mailserver.wire.peer import Network, is_in, is_own, is_public
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
 _POSTMASTER = "postmaster"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Gate:
     """What the settings ask for."""
 
