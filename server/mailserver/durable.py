@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-_OPEN_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+OPEN_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""Flags with which nothing is opened but what has the name, and nothing is waited for."""
 
 OWN_FOLDER = ".mailserver"
 """What the servers keep for themselves in a data folder."""
@@ -28,7 +29,7 @@ def is_full(error: OSError) -> bool:
 
 def open_folder(name: str, parent: int | None = None, *, create: bool = False) -> int:
     """A descriptor of a folder that is no link; made, durably, when it is missing."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | _OPEN_SAFELY
+    flags = os.O_RDONLY | os.O_DIRECTORY | OPEN_SAFELY
     try:
         return os.open(name, flags, dir_fd=parent)
     except FileNotFoundError:
@@ -68,7 +69,7 @@ def own_folder(name: str, data_folder: int) -> Iterator[int]:
 
 def open_file(name: str, folder: int, flags: int) -> int:
     """A descriptor of a file in a folder; never follows a link, never waits for a pipe."""
-    return os.open(name, flags | _OPEN_SAFELY, PRIVATE_FILE, dir_fd=folder)
+    return os.open(name, flags | OPEN_SAFELY, PRIVATE_FILE, dir_fd=folder)
 
 
 def write_at(fd: int, octets: bytes, offset: int) -> int:

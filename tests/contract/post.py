@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from mailserver import durable
 from mailserver.message.verdict import Verdict
 from mailserver.store.base import Delivery, Deposit, Maildrop, MailStore, Staging
+from mailserver.store.reach import AT_HAND
 
 FROM_LINE = b"From alice@mailserver Mon Nov 23 14:05:09 2026\n"
 CONTENT = b"Subject: tea\r\n\r\nAt five.\r\n"
@@ -17,6 +23,25 @@ MORE = int(os.environ.get("MORE_EXAMPLES", "1"))
 """How many times the usual number of examples hypothesis tries."""
 
 _marks = itertools.count(1)
+
+
+NO_SUCH_CALL = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP)
+
+
+def needs_to_know_what_is_in_memory(folder: Path) -> None:
+    """Skips the test where kernel or file system cannot tell; leaves a file `probe`."""
+    (folder / "probe").write_bytes(b"probe")
+    parent = durable.open_folder(str(folder))
+    try:
+        fd = AT_HAND.open_file("probe", parent, os.O_RDONLY)
+        assert AT_HAND.read(fd, 100, 2) == b"obe"
+        os.close(fd)
+    except OSError as error:
+        if error.errno not in NO_SUCH_CALL:
+            raise
+        pytest.skip(f"nobody can tell here: {error.strerror}")
+    finally:
+        os.close(parent)
 
 
 class Mail(NamedTuple):

@@ -83,6 +83,7 @@ class Machine:
         tls: ServerTls | None = None,
         encrypted: bool = False,
         hashing: InThread = in_thread,
+        opening: InThread = in_thread,
     ) -> None:
         data.mkdir(exist_ok=True)
         users_file = data / "users.txt"
@@ -90,6 +91,7 @@ class Machine:
             users_file.write_text("".join(f"{name} {word}\n" for name, word in users.items()))
         self.data = data
         self.domain = domain
+        self.opening = opening
         self.service = service or Service()
         self.clear_passwords = clear_passwords
         self.login_delay = login_delay
@@ -185,7 +187,7 @@ class Machine:
         )
         run(
             Pop3Driver(
-                stream, self.domain, timeouts, access, self.users, self.store, in_thread
+                stream, self.domain, timeouts, access, self.users, self.store, self.opening
             ).run()
         )
 

@@ -1,11 +1,14 @@
 """The interface of a mail store: what the others may know about where mail lies.
 
-All calls may block on the disk; those who must not block call them in a thread.
+All calls may block on the disk; those who must not block call them in a thread, but for
+`content_at_hand`, and `open_maildrop` inside `at_hand`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from mailserver.message.header import Header
@@ -126,6 +129,22 @@ class Maildrop(Protocol):
 
     def close(self) -> None:
         """Free the maildrop for the next session."""
+
+
+_may_wait = ContextVar("_may_wait", default=True)
+may_wait = _may_wait.get
+"""The store may wait for the disk: this is not inside `at_hand`."""
+
+
+@contextmanager
+def at_hand() -> Iterator[None]:
+    """In this block `open_maildrop` does not block: it raises BlockingIOError, or another OSError,
+    if the kernel does not have all that it takes in memory, or cannot tell."""
+    before = _may_wait.set(False)
+    try:
+        yield
+    finally:
+        _may_wait.reset(before)
 
 
 class MailStore(Protocol):

@@ -14,6 +14,7 @@ import zlib
 from typing import NamedTuple
 
 from mailserver import durable
+from mailserver.store.reach import TO_THE_DISK, Reach
 
 NAME = ".edition"
 _FORM = struct.Struct("<8sQQ?q?")
@@ -70,9 +71,12 @@ class EditionFile:
     unless a sync of it failed: what that covered may be on stable storage or not, and may never
     come there, even if it is written again; so it is said in a block behind it."""
 
-    def __init__(self, folder: int, flags: int = os.O_RDWR | os.O_CREAT) -> None:
+    def __init__(
+        self, folder: int, flags: int = os.O_RDWR | os.O_CREAT, reach: Reach = TO_THE_DISK
+    ) -> None:
         """`folder`: the user's. Raises OSError."""
-        self._fd = durable.open_file(NAME, folder, flags)
+        self._reach = reach
+        self._fd = reach.open_file(NAME, folder, flags)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -98,7 +102,9 @@ class EditionFile:
 
     def _last(self) -> tuple[int, Edition]:
         """Where it stands, and what it says."""
-        octets = os.pread(self._fd, _MOST, 0)
+        octets = self._reach.read(self._fd, _BLOCK, 0)
+        if len(octets) == _BLOCK:  # seldom; and memory for the rest costs more than to read it
+            octets += self._reach.read(self._fd, _MOST - _BLOCK, _BLOCK)
         for start in range(len(octets) // _BLOCK * _BLOCK, -1, -_BLOCK):
             form = octets[start : start + _FORM.size]
             if octets[start + _FORM.size : start + _SIZE] == _CHECK.pack(zlib.crc32(form)):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from mailserver import durable
+from mailserver.store.reach import TO_THE_DISK, Reach
 
 _POLL_SECONDS = 0.0002
 _LONGEST_POLL_SECONDS = 0.005
@@ -30,8 +31,8 @@ def wait_for(attempt: Callable[[], bool], timeout: float) -> bool:
 class FileLock:
     """An exclusive lock on one file in a folder."""
 
-    def __init__(self, name: str, folder: int) -> None:
-        self._fd = durable.open_file(name, folder, os.O_RDWR | os.O_CREAT)
+    def __init__(self, name: str, folder: int, reach: Reach = TO_THE_DISK) -> None:
+        self._fd = reach.open_file(name, folder, os.O_RDWR | os.O_CREAT)
 
     def try_acquire(self) -> bool:
         """Take it if it is free."""

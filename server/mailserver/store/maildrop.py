@@ -8,16 +8,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from mailserver import durable
 from mailserver.store import index, mbox
-from mailserver.store.base import MailboxUnusable, MaildropInUse
+from mailserver.store.base import MailboxUnusable, MaildropInUse, may_wait
 from mailserver.store.edition import EditionFile
 from mailserver.store.index import Entry, Listing
 from mailserver.store.locks import FileLock
 from mailserver.store.mailbox_file import SESSION_LOCK, MailboxFile
 from mailserver.store.mailbox_lock import Foreign
 from mailserver.store.opened import SetAside
-from mailserver.store.pieces import INDEX, is_record, open_mailbox, read_content, read_listing
+from mailserver.store.pieces import (
+    INDEX,
+    begins_right,
+    is_record,
+    open_mailbox,
+    read_content,
+    read_listing,
+)
+from mailserver.store.reach import AT_HAND, TO_THE_DISK
 from mailserver.store.scanning import is_whole
 
 WRITE_LOCK_SECONDS = 10.0
@@ -55,25 +62,30 @@ class FileMaildrop:
     """See `base.Maildrop`."""
 
     def __init__(self, data_folder: int, user: str, set_aside: SetAside, foreign: Foreign) -> None:
-        """Lock and list; raises MaildropInUse, MailboxUnusable, OSError."""
+        """Lock and list; raises MaildropInUse, MailboxUnusable, OSError. See `base.at_hand`."""
+        self._reach = TO_THE_DISK if may_wait() else AT_HAND
         self._data_folder = data_folder
         self._user = user
         self._set_aside = set_aside
         self._foreign = foreign
         self._mailbox = -1
         try:
-            self._folder = durable.open_folder(user, data_folder, create=True)
+            self._folder = self._reach.open_folder(user, data_folder)
         except (NotADirectoryError, PermissionError) as error:
             raise MailboxUnusable(f"{user}/: {error.strerror}") from None
         try:
-            self._session_lock = FileLock(SESSION_LOCK, self._folder)
+            self._session_lock = FileLock(SESSION_LOCK, self._folder, self._reach)
         except BaseException:
             os.close(self._folder)
             raise
         try:
             if not self._session_lock.try_acquire():
                 raise MaildropInUse(user)
-            opened = self._open() or self._open_repaired()
+            opened = self._open()
+            if opened is None:
+                if self._reach is AT_HAND:
+                    raise BlockingIOError(errno.EAGAIN, "it has to be looked through")
+                opened = self._open_repaired()
         except BaseException:
             self.close()
             raise
@@ -100,16 +112,16 @@ class FileMaildrop:
         """What the index says, if it fits the mailbox. No lock is needed: an append under way
         shows as one that is not settled, and whoever rewrites has the session lock."""
         try:
-            index_fd = durable.open_file(INDEX, self._folder, os.O_RDONLY)
+            index_fd = self._reach.open_file(INDEX, self._folder, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
-            fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY)
+            fd, found = open_mailbox(self._folder, self._user, os.O_RDONLY, self._reach)
             try:
-                listing = read_listing(index_fd, found.st_ino)
+                listing = read_listing(index_fd, found.st_ino, self._reach)
                 fits = found.st_size == listing.settled == listing.end
                 fits = fits and found.st_ctime_ns == listing.changed  # or another program writes
-                fits = fits and (not listing.sizes or is_record(fd, listing[-1]))
+                fits = fits and (not listing.sizes or begins_right(fd, listing[-1], self._reach))
                 fits = fits and self._is_as_it_was_left(found.st_ino)
             except BaseException:
                 os.close(fd)
@@ -125,7 +137,7 @@ class FileMaildrop:
 
     def _is_as_it_was_left(self, inode: int) -> bool:
         """No rewrite or truncation was cut."""
-        editions = EditionFile(self._folder, os.O_RDONLY)
+        editions = EditionFile(self._folder, os.O_RDONLY, self._reach)
         try:
             said = editions.read()
         finally:

@@ -10,10 +10,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from mailserver import durable
 from mailserver.store import index, mbox
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.index import Entry, Index, Listing
+from mailserver.store.reach import TO_THE_DISK, Reach
 
 MAILBOX = "mymailbox"
 INDEX = ".index"
@@ -39,10 +39,12 @@ class Record(Protocol):
         """Its octets; may be read more than once."""
 
 
-def open_mailbox(folder: int, user: str, flags: int) -> tuple[int, os.stat_result]:
+def open_mailbox(
+    folder: int, user: str, flags: int, reach: Reach = TO_THE_DISK
+) -> tuple[int, os.stat_result]:
     """The mailbox file, if it is a plain file with no other name; raises MailboxUnusable."""
     try:
-        fd = durable.open_file(MAILBOX, folder, flags)
+        fd = reach.open_file(MAILBOX, folder, flags)
     except OSError as error:
         if error.errno not in _NO_FILE_OF_OURS:
             raise
@@ -56,9 +58,9 @@ def open_mailbox(folder: int, user: str, flags: int) -> tuple[int, os.stat_resul
     raise MailboxUnusable(f"{user}/{MAILBOX} {what}")
 
 
-def read_listing(fd: int, inode: int) -> Listing:
+def read_listing(fd: int, inode: int, reach: Reach = TO_THE_DISK) -> Listing:
     """What an index file says of this mailbox file."""
-    return Listing(b"".join(read_chunks(fd, 0, os.fstat(fd).st_size)), inode)
+    return Listing(reach.read(fd, os.fstat(fd).st_size, 0), inode)
 
 
 def read_index(fd: int, inode: int) -> Index:
@@ -76,11 +78,16 @@ def is_settled(fd: int, mailbox: os.stat_result, index_end: int) -> bool:
     return index.ends_settled(header, last, mailbox.st_ino, mailbox.st_size, mailbox.st_ctime_ns)
 
 
+def begins_right(fd: int, entry: Entry, reach: Reach = TO_THE_DISK) -> bool:
+    """A record with the entry's beginning is where it was."""
+    first = reach.read(fd, min(index.BEGINNING_OCTETS, entry.length), entry.offset)
+    return index.beginning(first) == entry.beginning
+
+
 def is_record(fd: int, entry: Entry) -> bool:
     """The entry's record is where it was. Its beginning tells, and its digest when another program
     wrote a status field there."""
-    first = os.pread(fd, min(index.BEGINNING_OCTETS, entry.length), entry.offset)
-    if index.beginning(first) == entry.beginning:
+    if begins_right(fd, entry):
         return True
     return mbox.digest(read_chunks(fd, entry.offset, entry.end)) == entry.digest
 

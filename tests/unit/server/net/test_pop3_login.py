@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
-from tests.dialogs.machine import NONCE, Machine
+from tests.contract.post import needs_to_know_what_is_in_memory
+from tests.dialogs.machine import NONCE, Machine, in_thread
 
 from mailserver.net.memory_stream import MemoryStream
 from mailserver.net.tls import ServerTls
@@ -22,6 +23,7 @@ LOGIN = b"USER alice\r\nPASS wonderland\r\n"
 TLS = cast(ServerTls, object())
 """A MemoryStream needs none."""
 
+T = TypeVar("T")
 Says = Callable[[MemoryStream], Iterator[bytes]]
 
 
@@ -206,3 +208,25 @@ def test_logins_in_too_quick_succession(tmp_path: Path) -> None:
     assert other.pop3([LOGIN]).sent.endswith(WELCOME)
     machine.close()
     other.close()
+
+
+@pytest.mark.parametrize(("delay", "to_the_disk"), [(0, 1), (1, 3)])
+def test_who_comes_again_needs_no_disk(tmp_path: Path, delay: int, to_the_disk: int) -> None:
+    """Unless it has to be looked up, and written down, when that was."""
+    needs_to_know_what_is_in_memory(tmp_path)
+    calls = 0
+
+    def opening(call: Callable[[], T]) -> Awaitable[T]:
+        nonlocal calls
+        calls += 1
+        return in_thread(call)
+
+    machine = Machine(tmp_path / "data", USERS, login_delay=delay, opening=opening)
+    machine.deliver("alice", b"Subject: tea\r\n\r\n")
+    (tmp_path / "data" / "alice" / ".index").unlink()
+    for _ in range(3):
+        sent = machine.pop3([LOGIN + b"STAT\r\nQUIT\r\n"]).sent
+        assert sent.endswith(b"+OK 1 16\r\n+OK bye\r\n")
+        machine.now += delay
+    machine.close()
+    assert calls == to_the_disk

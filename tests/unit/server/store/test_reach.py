@@ -1,0 +1,131 @@
+"""A maildrop is opened without waiting for the disk, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.post import contents, deliver, needs_to_know_what_is_in_memory
+
+from mailserver import durable
+from mailserver.store.base import MailboxUnusable, MaildropInUse, at_hand
+from mailserver.store.edition import NAME as EDITION
+from mailserver.store.files import FileStore
+from mailserver.store.pieces import INDEX, MAILBOX
+from mailserver.store.reach import AT_HAND
+
+
+@pytest.fixture
+def bob(tmp_path: Path) -> Path:
+    """A user's folder."""
+    folder = tmp_path / "bob"
+    folder.mkdir()
+    needs_to_know_what_is_in_memory(folder)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path, bob: Path) -> Iterator[FileStore]:
+    store = FileStore(tmp_path, lambda: 0.0, reserve_octets=0)
+    deliver(store, "bob")
+    deliver(store, "bob")
+    assert len(contents(store, "bob")) == 2
+    yield store
+    store.close()
+
+
+def forget(path: Path) -> None:
+    """The kernel has it no more in memory."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@pytest.fixture
+def forgets(bob: Path) -> None:
+    """Some file systems are all in memory."""
+    forget(bob / "probe")
+    with (bob / "probe").open("rb") as file:
+        try:
+            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)  # which begins to read it
+        except BlockingIOError:
+            return
+    pytest.skip("no disk here")
+
+
+def is_free(store: FileStore) -> bool:
+    """No lock is left behind."""
+    return len(contents(store, "bob")) == 2
+
+
+def test_what_is_in_memory_is_opened(store: FileStore) -> None:
+    waiting = store.open_maildrop("bob")
+    listed = [*waiting.octets], [*waiting.unique_ids]
+    waiting.close()
+    with at_hand():
+        maildrop = store.open_maildrop("bob")
+    assert ([*maildrop.octets], [*maildrop.unique_ids]) == listed
+    maildrop.delete([1])
+    maildrop.close()
+    assert len(contents(store, "bob")) == 1
+
+
+@pytest.mark.usefixtures("forgets")
+@pytest.mark.parametrize("name", [INDEX, MAILBOX, EDITION])
+def test_what_is_not_in_memory_is_not_waited_for(store: FileStore, bob: Path, name: str) -> None:
+    forget(bob / name)
+    with at_hand(), pytest.raises(BlockingIOError):
+        store.open_maildrop("bob")
+    assert is_free(store)
+    with at_hand():
+        store.open_maildrop("bob").close()
+
+
+def test_a_name_that_only_the_disk_knows_is_not_looked_for(bob: Path) -> None:
+    folder = durable.open_folder(str(bob))
+    with pytest.raises(BlockingIOError):
+        AT_HAND.open_file("never-heard-of", folder, os.O_RDONLY)
+    os.close(folder)
+
+
+def test_nothing_is_made(store: FileStore, tmp_path: Path) -> None:
+    with at_hand(), pytest.raises(OSError):  # noqa: PT011 # the kernel's choice
+        store.open_maildrop("carol")
+    assert not (tmp_path / "carol").exists()
+    (tmp_path / "carol").mkdir()
+    with at_hand(), pytest.raises(OSError):  # noqa: PT011
+        store.open_maildrop("carol")
+    assert not list((tmp_path / "carol").iterdir())
+
+
+def test_a_mailbox_that_has_to_be_looked_through_is_not(store: FileStore, bob: Path) -> None:
+    with (bob / MAILBOX).open("ab") as file:
+        file.write(b"From x\n\n")
+    with at_hand(), pytest.raises(BlockingIOError):
+        store.open_maildrop("bob")
+    assert len(contents(store, "bob")) == 3
+
+
+def test_a_long_index_is_not_read(store: FileStore, bob: Path) -> None:
+    with (bob / INDEX).open("ab") as file:
+        file.write(bytes(128 * 1024))
+    with at_hand(), pytest.raises(BlockingIOError):
+        store.open_maildrop("bob")
+    assert is_free(store)
+
+
+def test_a_link_is_not_followed(store: FileStore, bob: Path) -> None:
+    (bob / MAILBOX).rename(bob / "elsewhere")
+    (bob / MAILBOX).symlink_to("elsewhere")
+    with at_hand(), pytest.raises(MailboxUnusable, match="symbolic link"):
+        store.open_maildrop("bob")
+
+
+def test_another_session_is_seen(store: FileStore) -> None:
+    other = store.open_maildrop("bob")
+    with at_hand(), pytest.raises(MaildropInUse):
+        store.open_maildrop("bob")
+    other.close()
+    assert is_free(store)
