@@ -35,7 +35,7 @@ class Record(Protocol):
     def octets(self) -> int:
         """Octets of the message as POP3 sends it."""
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterable[bytes]:
         """Its octets; may be read more than once."""
 
 
@@ -171,7 +171,7 @@ def up_to(entries: list[Entry], end: int) -> list[Entry]:
 
 def announce(record: Record, offset: int) -> Entry:
     """The entry of a record that will be written at this offset."""
-    chunks = record.chunks()
+    chunks = iter(record.chunks())
     head = b""
     for chunk in chunks:  # `mbox.digest` wants the first HEAD_OCTETS in one piece
         head += chunk

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 from mailserver.store import index, journal, mbox
 from mailserver.store.base import Delivery, Deposit
@@ -36,11 +37,9 @@ class FileRecord:
         octets, length = head_octets + body.octets, len(beginning) + body.length + 1
         return cls(delivery.user, beginning, body, octets, length)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterable[bytes]:
         """Its octets, the empty line at its end included."""
-        yield self.beginning
-        yield from self.body.chunks()
-        yield b"\n"
+        return itertools.chain((self.beginning,), self.body.chunks(), (b"\n",))
 
 
 @value(frozen=True, slots=True)

@@ -7,9 +7,10 @@ Small messages stay in memory; over a bound they go to an unnamed file, so that 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import BinaryIO
 
@@ -58,14 +59,11 @@ class FileBody:
         self.file: BinaryIO | None = None
         self.memory: list[bytes] = []
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterable[bytes]:
         """The body in stored form; may be read any number of times."""
-        if self.file is not None:
-            offset = 0
-            while chunk := os.pread(self.file.fileno(), _CHUNK, offset):
-                offset += len(chunk)
-                yield chunk
-        yield from self.memory
+        if self.file is None:
+            return self.memory
+        return itertools.chain(_octets_of(self.file), self.memory)
 
     def read(self) -> Iterator[bytes]:
         """The body as it came: CRLF line ends, quoting undone."""
@@ -79,13 +77,21 @@ class FileBody:
             self.file.close()
 
 
+def _octets_of(file: BinaryIO) -> Iterator[bytes]:
+    offset = 0
+    while chunk := os.pread(file.fileno(), _CHUNK, offset):
+        offset += len(chunk)
+        yield chunk
+
+
 class FileStaging:
     """Takes content, makes a `StagedMessage` of it."""
 
     def __init__(self, folder: str, memory_use: MemoryUse) -> None:
         self._folder = folder
         self._memory_use = memory_use
-        self._held = 0  # octets of memory counted in `memory_use`
+        self._in_memory = 0  # octets of it
+        self._counted = 0  # of them, in `memory_use`
         # content until the header's end has come, then None
         self._head: bytearray | None = bytearray()
         self._header: Header | None = None
@@ -96,19 +102,22 @@ class FileStaging:
     def write(self, content: bytes) -> None:
         """Take a piece of content, CRLF line ends; it never ends inside one."""
         octets = content.translate(None, b"\r")  # there is none alone; a third of replace's time
+        self._body.octets += len(content)
         if self._head is None:
-            self._add_to_body(octets, len(content))
-            return
-        seen = max(0, len(self._head) - 1)
-        self._head += octets
-        self._hold(len(octets))
-        empty_line = self._head.find(b"\n\n", seen)
-        if empty_line >= 0 or self._head.startswith(b"\n") or len(self._head) > header.OCTET_LIMIT:
-            self._end_header()
+            self._keep(self._quoter.encode(octets))
+        else:
+            seen = max(0, len(self._head) - 1)
+            self._head += octets
+            self._in_memory += len(octets)
+            empty_line = self._head.find(b"\n\n", seen)
+            is_whole = empty_line >= 0 or self._head.startswith(b"\n")
+            if is_whole or len(self._head) > header.OCTET_LIMIT:
+                self._end_header(self._head)
+        self._count()
 
-    def _end_header(self) -> None:
-        content, self._head = bytes(self._head or b""), None
-        self._hold(-len(content))
+    def _end_header(self, head: bytes | bytearray) -> None:
+        content, self._head = bytes(head), None
+        self._in_memory -= len(content)
         found = read_header(content)
         # over the limit in the middle of a line: the header does not end where the whole lines end
         unfinished = len(content) > header.OCTET_LIMIT and b"\n" not in content[found.end :]
@@ -118,12 +127,8 @@ class FileStaging:
         else:
             self._header = found
             self._header_block = content[: found.end]
-        rest = content[found.end :]
-        self._add_to_body(rest, len(rest) + rest.count(b"\n"))
-
-    def _add_to_body(self, octets: bytes, as_sent: int) -> None:
-        self._body.octets += as_sent
-        self._keep(self._quoter.encode(octets))
+        self._body.octets -= found.end + content.count(b"\n", 0, found.end)
+        self._keep(self._quoter.encode(content[found.end :]))
 
     def _keep(self, stored: bytes) -> None:
         if stored:
@@ -134,19 +139,20 @@ class FileStaging:
             else:
                 pieces.append(stored)
             self._body.length += len(stored)
-            self._hold(len(stored))
+            self._in_memory += len(stored)
 
-    def _hold(self, octets: int) -> None:
-        self._held += octets
-        self._memory_use.add(octets)
+    def _count(self) -> None:
+        """Say what is held in memory now."""
+        self._memory_use.add(self._in_memory - self._counted)
+        self._counted = self._in_memory
 
     @property
     def overfull(self) -> bool:
         """It holds as much memory as it may."""
         # a header that is not whole cannot go to the file: then `spill` fails
         if self._head is not None:
-            return self._memory_use.is_over and self._held > HEADER_OCTETS
-        return self._held > MEMORY_OCTETS or (self._memory_use.is_over and self._held > 0)
+            return self._memory_use.is_over and self._in_memory > HEADER_OCTETS
+        return self._in_memory > MEMORY_OCTETS or (self._memory_use.is_over and self._in_memory > 0)
 
     @property
     def urgent(self) -> bool:
@@ -164,17 +170,19 @@ class FileStaging:
         while waiting:
             waiting = waiting[self._body.file.write(waiting) :]
         self._body.memory.clear()
-        self._hold(-self._held)
+        self._in_memory = 0
+        self._count()
 
     def finish(self) -> StagedMessage:
         """All content was written."""
         if self._head is not None:
-            self._end_header()
+            self._end_header(self._head)
         self._keep(self._quoter.end())
         return StagedMessage(self._header, self._header_block, self._body)
 
     def discard(self) -> None:
         """Forget it all. A body that is being stored keeps its file until that is done."""
-        self._hold(-self._held)
+        self._in_memory = 0
+        self._count()
         self._head = None
         self._body = FileBody()

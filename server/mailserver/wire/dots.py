@@ -79,10 +79,10 @@ def worst_fault(octets: bytes, known: ContentFault | None) -> ContentFault | Non
     where content is cut. The octets end inside no CRLF."""
     if known is ContentFault.BARE_LINE_END:
         return known
-    lines = octets.replace(_CRLF, b"")
-    if b"\n" in lines or b"\r" in lines:
+    ends = octets.count(_CRLF)
+    if octets.count(b"\n") != ends or octets.count(b"\r") != ends:
         return ContentFault.BARE_LINE_END
-    return ContentFault.NUL if b"\0" in lines else known
+    return ContentFault.NUL if b"\0" in octets else known
 
 
 def _length_of_possible_end(waiting: bytes) -> int:
