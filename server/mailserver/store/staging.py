@@ -101,7 +101,7 @@ class FileStaging:
 
     def write(self, content: bytes) -> None:
         """Take a piece of content, CRLF line ends; it never ends inside one."""
-        octets = content.translate(None, b"\r")  # there is none alone; a third of replace's time
+        octets = content.replace(b"\r", b"")  # there is none alone
         self._body.octets += len(content)
         if self._head is None:
             self._keep(self._quoter.encode(octets))

@@ -79,8 +79,8 @@ def worst_fault(octets: bytes, known: ContentFault | None) -> ContentFault | Non
     where content is cut. The octets end inside no CRLF."""
     if known is ContentFault.BARE_LINE_END:
         return known
-    ends = octets.count(_CRLF)
-    if octets.count(b"\n") != ends or octets.count(b"\r") != ends:
+    # to take each CR away and put one to each LF is the quickest way to see it, by far
+    if octets.replace(b"\r", b"").replace(b"\n", _CRLF) != octets:
         return ContentFault.BARE_LINE_END
     return ContentFault.NUL if b"\0" in octets else known
 
