@@ -106,13 +106,17 @@ class Listing:
 
     def _read(self) -> None:
         whole = len(self._octets) - (len(self._octets) - HEADER_SIZE) % ENTRY_SIZE
-        expected = None
-        for offset, length, size in _SPAN.iter_unpack(memoryview(self._octets)[HEADER_SIZE:whole]):
-            end = offset + length
-            if offset != (expected or offset) or not length or end > MOST_OCTETS:
+        entries = memoryview(self._octets)[HEADER_SIZE:whole]
+        sizes: list[int] = []
+        found = sizes.append  # of a hundred thousand
+        expected = next(_SPAN.iter_unpack(entries), (0, 0, 0))[0]
+        for offset, length, size in _SPAN.iter_unpack(entries):
+            if offset != expected or not length:
                 break
-            self.sizes.append(size)
-            self.end = expected = end
+            expected += length
+            found(size)
+        if sizes and expected <= MOST_OCTETS:
+            self.sizes, self.end = sizes, expected
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Listing:
