@@ -16,6 +16,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from functools import cache
 from typing import Protocol
 
 from mailserver.wire.value import value
@@ -284,10 +285,15 @@ MECHANISMS: Mapping[str, Row] = {
 
 def offered(*, clear: bool, bindings: Mapping[str, bytes] = NO_BINDINGS) -> tuple[str, ...]:
     """The mechanisms to name to a client. `clear`: a password may be sent as it is."""
+    return _offered(clear=clear, bound=bool(bindings))
+
+
+@cache
+def _offered(*, clear: bool, bound: bool) -> tuple[str, ...]:
     return tuple(
         name
         for name, row in MECHANISMS.items()
-        if (clear or not row.password_in_clear) and (bindings or not row.binds)
+        if (clear or not row.password_in_clear) and (bound or not row.binds)
     )
 
 

@@ -16,6 +16,7 @@ from mailserver.wire.value import value
 LINE_LIMIT = 255
 """Octets with CRLF (RFC 2449 4)."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -132,7 +133,7 @@ def read_command(line: bytes) -> Command:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused(replies.NOT_UTF8) from None
-    if any(character < " " or character == "\x7f" for character in text):
+    if _CONTROL.search(text):
         raise Refused(replies.CONTROL_CHARACTER)
     keyword, _, argument = text.partition(" ")
     reader = _READERS.get(keyword.upper())
@@ -158,9 +159,11 @@ def _text(argument: str) -> str:
 
 def _numbers(argument: str, least: int, most: int) -> list[int]:
     words = [word for word in argument.split(" ") if word]
-    if not least <= len(words) <= most or not all(w.isascii() and w.isdigit() for w in words):
+    if not least <= len(words) <= most:
         raise Refused(replies.NUMBER_EXPECTED)
-    return [int(word) for word in words]
+    if not argument.isascii() or not all(map(str.isdigit, words)):
+        raise Refused(replies.NUMBER_EXPECTED)
+    return list(map(int, words))
 
 
 def _one(command: type[Retr] | type[Dele]) -> Callable[[str], Command]:

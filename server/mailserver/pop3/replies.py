@@ -54,7 +54,7 @@ def ok(text: str = "") -> bytes:
 
 def lines(headline: str, each: Iterable[str]) -> bytes:
     """A multi-line reply (RFC 1939 3); no line may begin with a full stop."""
-    return ok(headline) + "".join(f"{line}\r\n" for line in (*each, ".")).encode()
+    return "\r\n".join((f"+OK {headline}", *each, ".", "")).encode()
 
 
 def challenge(octets: bytes) -> bytes:

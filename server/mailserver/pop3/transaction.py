@@ -72,8 +72,8 @@ class OpenMaildrop:
     def _scan(self, number: int | None, column: Sequence[object], headline: str) -> bytes:
         if number is not None:
             return replies.ok(f"{self._existing(number)} {column[number - 1]}")
-        all_of_them = enumerate(column, 1)
-        left = (f"{n} {value}" for n, value in all_of_them if n not in self._deleted)
+        deleted = self._deleted
+        left = [f"{n} {value}" for n, value in enumerate(column, 1) if n not in deleted]
         return replies.lines(headline, left)
 
     def _retr(self, command: Retr) -> Event:

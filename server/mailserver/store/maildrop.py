@@ -48,6 +48,9 @@ class _UniqueIds(Sequence[str]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __iter__(self) -> Iterator[str]:
+        return (entry.unique_id for entry in self._entries)
+
     @overload
     def __getitem__(self, at: int) -> str: ...
     @overload

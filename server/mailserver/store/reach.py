@@ -8,6 +8,7 @@ event loop may do that; where a disk, slow or stuck, would have to be asked, it 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import struct
 from collections.abc import Callable
@@ -64,7 +65,8 @@ class _AtHand:
             raise BlockingIOError(errno.EAGAIN, "takes too long to look at")
         found = bytearray(octets)
         end = os.preadv(fd, [found], offset, os.RWF_NOWAIT)
-        if end < octets and os.preadv(fd, [bytearray(1)], offset + end, os.RWF_NOWAIT):
+        at_page = not (offset + end) % mmap.PAGESIZE  # where memory may end, and not only the file
+        if end < octets and at_page and os.preadv(fd, [bytearray(1)], offset + end, os.RWF_NOWAIT):
             raise BlockingIOError(errno.EAGAIN, "not all of it is in memory")
         return bytes(found[:end])
 
