@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from mailserver.wire.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class ScramKeys:
     """What shows that a client knows a password, and is not the password (RFC 5802 3)."""
 
@@ -16,7 +18,7 @@ class ScramKeys:
     server_key: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CheckResult:
     """What came of a password."""
 

@@ -14,12 +14,13 @@ import base64
 import binascii
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import argon2
 
 from mailserver.accounts.base import ScramKeys
 from mailserver.accounts.password import prepared, scram_keys
+from mailserver.wire.value import value
 
 _PLAIN, _ARGON2, _SCRAM = "{PLAIN}", "{ARGON2ID}", "{SCRAM-SHA-256}"
 
@@ -39,14 +40,14 @@ class Unreadable(ValueError):
     """What stands there is no credential; says why, and nothing of what it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Clear:
     """The password itself."""
 
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hashed:
     """What is left of a password, which nobody can read off it."""
 

@@ -11,11 +11,11 @@ All servers over one data folder count together, and go on counting when they ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mailserver.shared_rows import Key, SharedFile, SharedRows
 from mailserver.wire.peer import network_of
+from mailserver.wire.value import value
 
 TABLES = 3
 """That the file must have."""
@@ -23,7 +23,7 @@ TABLES = 3
 _KNOWN_SECONDS = 60.0  # so often is written down that somebody logs in again
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failures:
     """How many wrong passwords there may be in so many seconds before one has to wait."""
 

@@ -7,10 +7,11 @@ The password is the rest of the line, so it may hold spaces. Empty lines and lin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailserver.accounts import credential
 from mailserver.accounts.credential import Clear, Credential, Hashed, Unreadable
+from mailserver.wire.value import value
 
 # The name is also the name of the user's folder, so it can be nothing but a plain name.
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}")
@@ -18,7 +19,7 @@ NAME_RULE = "letters, digits and . _ + - only, at most 64, a letter or digit fir
 _GAP = re.compile(r"[ \t]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UsersList:
     """All that can be used of it."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailserver.admin import check, dkim, dns, queue, users
 from mailserver.admin.problem import Problem
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Subcommand:
     """`mailadmin NAME …`."""
 

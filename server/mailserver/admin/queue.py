@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mailserver.admin.problem import Problem
 from mailserver.durable import OWN_FOLDER
 from mailserver.relay.entry import Order, Ordered, Progress, QueuedMessage
 from mailserver.relay.spool import DELETE, QUEUE, Spool, Unreadable
+from mailserver.wire.value import value
 
 SERVER_SECONDS = 5.0
 """How long the server has to obey an order before this says that it has not."""
@@ -186,7 +186,7 @@ def _as_json(message: QueuedMessage) -> str:
     return json.dumps(found) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Action:
     what: str
     run: Callable[[argparse.Namespace], None]

@@ -10,7 +10,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mailserver import durable
@@ -25,6 +24,7 @@ from mailserver.accounts.users_file import (
 )
 from mailserver.accounts.users_list import NAME_RULE, UsersList, is_user_name, parse
 from mailserver.admin.problem import Problem
+from mailserver.wire.value import value
 
 _LOCK = "users.lock"
 
@@ -99,7 +99,7 @@ def _delete(chosen: argparse.Namespace) -> None:
         sys.stdout.write(f"{name} cannot log in any more; the mail stays in {chosen.data / name}\n")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Action:
     what: str
     run: Callable[[argparse.Namespace], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network
 
 from mailserver.accounts.base import Accounts
@@ -17,7 +17,7 @@ POSTMASTER = "postmaster"
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Addresses:
     """Which addresses there are, apart from the users' own names. Case never matters."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from mailserver.wire.value import value
 
 
 class Fate(Enum):
@@ -17,7 +18,7 @@ class Fate(Enum):
     """The same in every try."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """Of one try for one recipient."""
 

@@ -10,13 +10,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from mailserver.net.backlog import Backlog
 from mailserver.net.door import Door
 from mailserver.net.proxies import Proxies
 from mailserver.net.stream import Burst, SocketStream
 from mailserver.net.tls import ServerTls
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _LAST_SECONDS = 1.0  # for a last reply, when the patience has ended
 Serve = Callable[[SocketStream], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refusals:
     """What those are told who may not come in."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.seven_bit import CannotRecode, recoded
@@ -28,6 +28,7 @@ from mailserver.smtp.outbound_events import (
     TransactionEnd,
 )
 from mailserver.threads import InThread
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ _FOREVER = 1e9
 _WATCH_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Timeouts:
     """Seconds (RFC 5321 4.5.3.2)."""
 

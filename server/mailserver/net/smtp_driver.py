@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailserver.auth import sasl
 from mailserver.delivery.accept import Reception
@@ -46,6 +45,7 @@ from mailserver.store.base import Staging
 from mailserver.threads import InThread
 from mailserver.trust.gate import Gate
 from mailserver.wire.address import ForwardPath
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ _FAREWELL: dict[type[SessionOver], Reply] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Timeouts:
     """Seconds for a command line, or without an octet of a message (RFC 5321 4.5.3.2.7 wants 5
     minutes)."""
@@ -84,7 +84,7 @@ class Timeouts:
     first_command: float = 60.0
     content: float = 300.0
     send: float = 60.0
-    pacing: Pacing = Pacing()  # noqa: RUF009 # it is frozen
+    pacing: Pacing = Pacing()
 
 
 def _reply_to(verdict: Verdict, accepted: Reply) -> Reply:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from mailserver.wire.value import value
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 
@@ -11,7 +12,7 @@ JITTER = 0.2
 """A wait is this part longer or shorter, by chance."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Patience:
     """How long a message may wait, all in seconds."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from mailserver.wire.value import value
 
 LIFETIME_LIMIT = 31_557_600
 """Seconds, a year (RFC 8461 3.2)."""
@@ -29,7 +30,7 @@ class Mode(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Policy:
     """Of one domain."""
 

@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from mailserver import durable
 from mailserver.relay.dns import DnsTrouble, NoSuchName
 from mailserver.relay.mta_sts import BadPolicy, Policy, read_policy, record_id
 from mailserver.threads import InThread
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ Fetch = Callable[[str], Awaitable[bytes]]
 """A domain's policy, at most POLICY_OCTETS of it; raises NotFetched."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Kept:
     id: str
     fetched: float

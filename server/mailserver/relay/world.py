@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from mailserver.message.verdict import Verdict
 from mailserver.threads import InThread
 from mailserver.wire.address import Mailbox
+from mailserver.wire.value import value
 
 SendReport = Callable[[Mailbox, bytes], Awaitable[Verdict]]
 """A message from `<>` to this address; durable when the verdict says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class World:
     """What a relay has around it."""
 

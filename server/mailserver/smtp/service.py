@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from mailserver.wire.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class Limits:
     """What one session may ask for."""
 
@@ -30,7 +32,7 @@ class Limits:
 class Service:
     """What there is for this client, here and now."""
 
-    limits: Limits = Limits()
+    limits: Limits = Limits()  # noqa: RUF009 # it is frozen
     tls: str = ""
     """The cipher suite of the connection; "": it is not inside TLS."""
     starttls: bool = False

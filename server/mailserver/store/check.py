@@ -29,6 +29,7 @@ from mailserver.store.orphans import Orphans, orphans
 from mailserver.store.pieces import INDEX, MAILBOX, open_mailbox, read_chunks, read_index
 from mailserver.store.rewriting import beside
 from mailserver.store.scanning import is_whole
+from mailserver.wire.value import value
 
 LOCK_SECONDS = 10.0
 """How long a mailbox that somebody writes to is waited for."""
@@ -41,7 +42,7 @@ _NOTHING = Index([], 0)
 Octets = bytes | mmap.mmap
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Problem:
     """Something that is not as it should be."""
 
@@ -80,7 +81,7 @@ class Report:
         return not self.problems and not self.unusable
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Span:
     """A part of a mailbox file: one message's record, or, with a reason, none."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 from mailserver.message import header
 from mailserver.message.header import read_header
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.store.base import Deposit, MaildropInUse, StagedMessage, Usage
+from mailserver.wire.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MemoryBody:
     """A body as it is sent."""
 
@@ -27,7 +27,7 @@ class MemoryBody:
         yield self.content
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Message:
     unique_id: str
     content: bytes

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.threads import InThread
@@ -28,6 +27,7 @@ from mailserver.trust.dkim_record import (
 )
 from mailserver.trust.dns import DnsTrouble, Resolver
 from mailserver.trust.results import passed_author
+from mailserver.wire.value import value
 
 SET_LIMIT = 50
 """Sets of a chain (4.2.1)."""
@@ -50,7 +50,7 @@ class Result(Enum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """Of the chain as a whole."""
 
@@ -73,7 +73,7 @@ class _ChainFault(ValueError):
     """The chain is broken; says how."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Seal:
     """ARC-Seal (4.1.3)."""
 
@@ -90,7 +90,7 @@ class _Seal:
         return f"{self.selector}._domainkey.{self.domain}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Set:
     results: Field
     signature: Field

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from mailserver.message.envelope import Envelope
@@ -19,6 +18,7 @@ from mailserver.trust.canonical import Field, behind_empty_line, fields_of
 from mailserver.trust.dmarc import Policy
 from mailserver.trust.dns import Resolver
 from mailserver.trust.results import Finding, results_field, without_ours
+from mailserver.wire.value import value
 
 T = TypeVar("T")
 _Verify = Callable[[bytes, dkim.Body, Resolver, InThread, float], Awaitable[T]]
@@ -33,7 +33,7 @@ _LATE_SPF = spf.Outcome(spf.Result.TEMPERROR)
 _LATE_SIGNATURES: tuple[dkim.Outcome, ...] = (dkim.Outcome(dkim.Result.TEMPERROR, "no time"),)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rules:
     """What is done with what is found."""
 

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.threads import InThread
@@ -25,6 +24,7 @@ from mailserver.trust.dkim_record import (
     read_signature,
 )
 from mailserver.trust.dns import DnsTrouble, Resolver
+from mailserver.wire.value import value
 
 SIGNATURE_LIMIT = 8
 """Signatures looked at, the topmost ones."""
@@ -43,7 +43,7 @@ class Result(Enum):
     PERMERROR = "permerror"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """Of one signature."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +16,7 @@ from mailserver.trust.canonical import Field
 from mailserver.trust.dns import is_askable
 from mailserver.trust.tags import TagFault, read_tags, without_space
 from mailserver.wire.idn import ascii_form
+from mailserver.wire.value import value
 
 LEAST_BITS, MOST_BITS = 1024, 8192
 """Of an RSA key (RFC 8301 3.2)."""
@@ -38,7 +38,7 @@ class WeakKey(KeyFault):
     """A key that can be used, but by rule is not."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Signature:
     """One DKIM-Signature field."""
 
@@ -66,7 +66,7 @@ class Signature:
         return f"{self.selector}._domainkey.{self.domain}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Key:
     """A public key from the DNS."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, utils
@@ -22,6 +21,7 @@ from mailserver.trust.canonical import (
     signed_octets,
 )
 from mailserver.trust.dkim import Body
+from mailserver.wire.value import value
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
@@ -45,7 +45,7 @@ _FORM = "relaxed"
 _LINE = 72
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SigningKey:
     """One that a domain signs with."""
 

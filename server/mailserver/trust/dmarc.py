@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.trust.dns import DnsTrouble, Resolver
+from mailserver.wire.value import value
 
 WALK_LIMIT = 8
 """Questions in one walk (4.10)."""
@@ -41,7 +41,7 @@ class Result(Enum):
     PERMERROR = "permerror"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """What a domain publishes at `_dmarc`."""
 
@@ -61,7 +61,7 @@ class Record:
     nothing does (4.10.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """Of one message."""
 

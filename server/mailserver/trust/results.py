@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from mailserver.trust.canonical import Field
+from mailserver.wire.value import value
 
 _NAME = b"authentication-results"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~@/-]+")
@@ -19,7 +19,7 @@ _PASSED = re.compile(r";\s*dmarc\s*=\s*pass\s[^;]*\bheader\.from\s*=\s*([^\s;]+)
 _VALUE_LIMIT = 200
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Finding:
     """What one method found (2.2)."""
 

@@ -7,7 +7,6 @@ empty, 10 names of an MX or a PTR. How long it may take is for the caller to say
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TypeVar
@@ -17,6 +16,7 @@ from mailserver.trust.dns import Address, DnsTrouble, Resolver, is_askable
 from mailserver.trust.spf_macros import MacroFault, Text
 from mailserver.trust.spf_record import Directive, Record, RecordFault, is_record, parse
 from mailserver.wire.idn import ascii_form
+from mailserver.wire.value import value
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Result(Enum):
 _QUALIFIED = {"+": Result.PASS, "-": Result.FAIL, "~": Result.SOFTFAIL, "?": Result.NEUTRAL}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """Of one check."""
 
@@ -53,7 +53,7 @@ class _PermError(Exception):
     """The records can't be evaluated as they are."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Question:
     """Who says what of whom."""
 

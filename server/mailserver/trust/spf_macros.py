@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from mailserver.wire.value import value
 
 _PART = re.compile(
     r"%\{([slodiphcrtvSLODIPHCRTV])([0-9]*)([rR]?)([-.+,/_=]*)\}|%([%_-])|([!-$&-~]+)"
@@ -20,7 +21,7 @@ class MacroFault(ValueError):
     """Text that is no macro-string, or no domain-spec."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Macro:
     """`%{d1r-}`."""
 

@@ -4,10 +4,10 @@ is used (4.6: a fault anywhere is a fault of the whole)."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mailserver.trust.spf_macros import MacroFault, Text, domain_spec, macro_string
+from mailserver.wire.value import value
 
 _VERSION = re.compile(rb"v=spf1(?: |$)", re.IGNORECASE)
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.*)", re.DOTALL)
@@ -25,7 +25,7 @@ class RecordFault(ValueError):
     """The record breaks the grammar; says where."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Directive:
     """A qualifier and a mechanism (RFC 7208 4.6.2)."""
 
@@ -41,7 +41,7 @@ class Directive:
     """Of ip4 and ip6."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """What a domain says about who sends in its name."""
 
