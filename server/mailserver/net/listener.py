@@ -12,9 +12,10 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from mailserver.net.backlog import Backlog
+from mailserver.net.burst import Burst
 from mailserver.net.door import Door
 from mailserver.net.proxies import Proxies
-from mailserver.net.stream import Burst, SocketStream
+from mailserver.net.socket_stream import SocketStream
 from mailserver.net.tls import ServerTls
 from mailserver.wire.value import value
 

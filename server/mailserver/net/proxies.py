@@ -6,7 +6,8 @@ import ipaddress
 import logging
 from collections.abc import Sequence
 
-from mailserver.net.stream import ReceiveTimeout, SessionOver, SocketStream
+from mailserver.net.socket_stream import SocketStream
+from mailserver.net.stream import ReceiveTimeout, SessionOver
 from mailserver.wire.proxy import ProxyFault, read_header
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,9 @@ from dataclasses import field, replace
 from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.seven_bit import CannotRecode, recoded
 from mailserver.message.transaction import Transaction
-from mailserver.net.stream import Burst, ReceiveTimeout, SocketStream
+from mailserver.net.burst import Burst
+from mailserver.net.socket_stream import SocketStream
+from mailserver.net.stream import ReceiveTimeout
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.courier import Content, Unreachable
 from mailserver.relay.routing import NextHost

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from mailserver.message.outcome import Fate, Outcome
+from mailserver.net.burst import Burst
 from mailserver.net.smtp_connection import HandshakeFailed, SmtpConnection, Timeouts
-from mailserver.net.stream import Burst
 from mailserver.net.tls_client import ClientTls
 from mailserver.relay.courier import Unreachable
 from mailserver.relay.routing import NextHost

@@ -12,17 +12,12 @@ from typing import Any
 import pytest
 
 from mailserver.net.backlog import Backlog
+from mailserver.net.burst import Burst
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.proxies import Proxies
-from mailserver.net.stream import (
-    RECEIVE_LIMIT,
-    Burst,
-    ReceiveTimeout,
-    ServerStopping,
-    SessionTimeout,
-    SocketStream,
-)
+from mailserver.net.socket_stream import RECEIVE_LIMIT, SocketStream
+from mailserver.net.stream import ReceiveTimeout, ServerStopping, SessionTimeout
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 REFUSAL = b"421 full\r\n"

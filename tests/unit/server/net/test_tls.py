@@ -19,10 +19,11 @@ import pytest
 import uvloop
 
 from mailserver import durable
+from mailserver.net.burst import Burst
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.self_signed import certificate_in
-from mailserver.net.stream import Burst, SocketStream
+from mailserver.net.socket_stream import SocketStream
 from mailserver.net.tls import CertificateUnusable, ServerTls, TlsFailed, TlsLayer
 
 NOW = datetime.now(UTC)

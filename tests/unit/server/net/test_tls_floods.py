@@ -17,7 +17,7 @@ from OpenSSL import SSL
 from mailserver.net.door import Door
 from mailserver.net.listener import Listener, Refusals, bind
 from mailserver.net.self_signed import certificate_in
-from mailserver.net.stream import SocketStream
+from mailserver.net.socket_stream import SocketStream
 from mailserver.net.tls import ServerTls
 
 HANDSHAKE = 22
