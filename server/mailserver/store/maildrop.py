@@ -24,7 +24,7 @@ from mailserver.store.pieces import (
     read_content,
     read_listing,
 )
-from mailserver.store.reach import AT_HAND, TO_THE_DISK
+from mailserver.store.reach import AT_HAND, TO_THE_DISK, never_waits
 from mailserver.store.scanning import is_whole
 
 WRITE_LOCK_SECONDS = 10.0
@@ -93,6 +93,7 @@ class FileMaildrop:
             self.close()
             raise
         self._mailbox, self._listing = opened.fd, opened.listing
+        self._at_hand = never_waits(self._mailbox)
         self._inode, self._changed = opened.found.st_ino, opened.found.st_ctime_ns
         self.octets: Sequence[int] = self._listing.sizes
 
@@ -171,7 +172,7 @@ class FileMaildrop:
     def content_at_hand(self, number: int) -> bytes | None:
         """The whole message if it is small and the kernel has it in memory, else None."""
         entry = self._listing[number - 1]
-        if entry.length > _AT_HAND_OCTETS:
+        if entry.length > _AT_HAND_OCTETS or not self._at_hand:
             return None
         record = bytearray(entry.length)
         try:

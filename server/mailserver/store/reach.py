@@ -3,15 +3,20 @@
 What is in the kernel's memory can be had without waiting: a file is opened if all that leads to it
 is there (openat2 with RESOLVE_CACHED, Linux 5.12), and read if its octets are (RWF_NOWAIT). So an
 event loop may do that; where a disk, slow or stuck, would have to be asked, it hears of it at once.
+
+Nor is it noted that a file was read (O_NOATIME): that note may have to wait for the disk, behind a
+commit of the file system's journal. Only its owner may ask for that.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Protocol
 
@@ -44,6 +49,9 @@ class _ToTheDisk:
         return durable.open_folder(name, parent, create=True)
 
     def open_file(self, name: str, folder: int, flags: int) -> int:
+        if flags == os.O_RDONLY:
+            with suppress(PermissionError):  # another user's
+                return durable.open_file(name, folder, flags | os.O_NOATIME)
         return durable.open_file(name, folder, flags)
 
     def read(self, fd: int, octets: int, offset: int) -> bytes:
@@ -58,7 +66,8 @@ class _AtHand:
         return self.open_file(name, parent, os.O_RDONLY | os.O_DIRECTORY)
 
     def open_file(self, name: str, folder: int, flags: int) -> int:
-        return _openat2()(folder, name.encode(), flags & ~os.O_CREAT | durable.OPEN_SAFELY)
+        flags = flags & ~os.O_CREAT | durable.OPEN_SAFELY | os.O_NOATIME
+        return _openat2()(folder, name.encode(), flags)
 
     def read(self, fd: int, octets: int, offset: int) -> bytes:
         if octets > _MOST_OCTETS:
@@ -69,6 +78,11 @@ class _AtHand:
         if end < octets and at_page and os.preadv(fd, [bytearray(1)], offset + end, os.RWF_NOWAIT):
             raise BlockingIOError(errno.EAGAIN, "not all of it is in memory")
         return bytes(found[:end])
+
+
+def never_waits(fd: int) -> bool:
+    """What is in memory of this open file can be read without waiting."""
+    return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NOATIME)
 
 
 TO_THE_DISK: Reach = _ToTheDisk()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,3 +130,35 @@ def test_another_session_is_seen(store: FileStore) -> None:
         store.open_maildrop("bob")
     other.close()
     assert is_free(store)
+
+
+@pytest.mark.parametrize("name", [INDEX, EDITION])
+def test_that_it_was_read_is_not_noted(store: FileStore, bob: Path, name: str) -> None:
+    """With a commit of ext4's journal under way, a note of that would wait for the disk."""
+    os.utime(bob / name, (0, (bob / name).stat().st_mtime))
+    for _ in range(2):
+        with at_hand():
+            store.open_maildrop("bob").close()
+    store.open_maildrop("bob").close()
+    assert (bob / name).stat().st_atime == 0
+
+
+def test_another_users_mailbox_is_read_in_a_thread(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the owner may ask that it is not noted."""
+    maildrop = store.open_maildrop("bob")
+    assert maildrop.content_at_hand(1) is not None
+    maildrop.close()
+    opens = os.open
+
+    def anothers(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_NOATIME:
+            raise PermissionError(errno.EPERM, "not the owner")
+        return opens(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", anothers)
+    maildrop = store.open_maildrop("bob")
+    assert maildrop.content_at_hand(1) is None
+    assert b"".join(maildrop.content(1)).endswith(b"At five.\r\n")
+    maildrop.close()
