@@ -30,7 +30,7 @@ from mailserver.pop3.events import (
 )
 from mailserver.pop3.offer import Offer
 from mailserver.pop3.session import Pop3Session
-from mailserver.store.base import MailboxUnusable, Maildrop, MaildropInUse, MailStore, at_hand
+from mailserver.store.base import MailboxUnusable, Maildrop, MaildropInUse, MailStore
 from mailserver.threads import InThread
 
 log = logging.getLogger(__name__)
@@ -282,8 +282,7 @@ class Pop3Driver:
         if self._access.login_delay:  # the last login is looked up, and this one written down
             return None
         try:
-            with at_hand():
-                return self._store.open_maildrop(user)
+            return self._store.open_maildrop(user, may_wait=False)
         except (OSError, MailboxUnusable):
             return None
 

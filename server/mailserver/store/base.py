@@ -1,14 +1,12 @@
 """The interface of a mail store: what the others may know about where mail lies.
 
-All calls may block on the disk; those who must not block call them in a thread, but for
-`content_at_hand`, and `open_maildrop` inside `at_hand`.
+All calls may block on the disk, and those who must not block call them in a thread; but not
+`content_at_hand`, nor `open_maildrop` that is told not to wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Protocol
 
 from mailserver.message.header import Header
@@ -131,22 +129,6 @@ class Maildrop(Protocol):
         """Free the maildrop for the next session."""
 
 
-_may_wait = ContextVar("_may_wait", default=True)
-may_wait = _may_wait.get
-"""The store may wait for the disk: this is not inside `at_hand`."""
-
-
-@contextmanager
-def at_hand() -> Iterator[None]:
-    """In this block `open_maildrop` does not block: it raises BlockingIOError, or another OSError,
-    if the kernel does not have all that it takes in memory, or cannot tell."""
-    before = _may_wait.set(False)
-    try:
-        yield
-    finally:
-        _may_wait.reset(before)
-
-
 class MailStore(Protocol):
     """All mailboxes."""
 
@@ -166,5 +148,7 @@ class MailStore(Protocol):
     def append(self, batch: Sequence[Deposit]) -> list[Verdict]:
         """Store messages durably, with as few syncs as can be; a verdict for each."""
 
-    def open_maildrop(self, user: str) -> Maildrop:
-        """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError."""
+    def open_maildrop(self, user: str, *, may_wait: bool = True) -> Maildrop:
+        """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError. If it may not
+        wait for the disk: BlockingIOError, or another OSError, where all that it takes is not in
+        the kernel's memory, or nobody can tell."""

@@ -115,9 +115,12 @@ class FileStore:
         except OSError:  # whoever opens it says what is wrong
             return 0
 
-    def open_maildrop(self, user: str) -> FileMaildrop:
-        """Lock and list a mailbox; raises MaildropInUse, MailboxUnusable, OSError."""
-        return FileMaildrop(self._folder, _checked(user), self._set_aside, self._foreign)
+    def open_maildrop(self, user: str, *, may_wait: bool = True) -> FileMaildrop:
+        """See `base.MailStore`."""
+        checked = _checked(user)
+        return FileMaildrop(
+            self._folder, checked, self._set_aside, self._foreign, may_wait=may_wait
+        )
 
     # -- appending ---------------------------------------------------------------------------------
 

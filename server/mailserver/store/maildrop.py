@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from mailserver.store import index, mbox
-from mailserver.store.base import MailboxUnusable, MaildropInUse, may_wait
+from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.edition import EditionFile
 from mailserver.store.index import Entry, Listing
 from mailserver.store.locks import FileLock
@@ -64,9 +64,17 @@ class _UniqueIds(Sequence[str]):
 class FileMaildrop:
     """See `base.Maildrop`."""
 
-    def __init__(self, data_folder: int, user: str, set_aside: SetAside, foreign: Foreign) -> None:
-        """Lock and list; raises MaildropInUse, MailboxUnusable, OSError. See `base.at_hand`."""
-        self._reach = TO_THE_DISK if may_wait() else AT_HAND
+    def __init__(
+        self,
+        data_folder: int,
+        user: str,
+        set_aside: SetAside,
+        foreign: Foreign,
+        *,
+        may_wait: bool = True,
+    ) -> None:
+        """See `base.MailStore.open_maildrop`."""
+        self._reach = TO_THE_DISK if may_wait else AT_HAND
         self._data_folder = data_folder
         self._user = user
         self._set_aside = set_aside

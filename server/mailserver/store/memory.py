@@ -142,7 +142,7 @@ class MemoryStore:
             mailbox.append(_Message(str(next(self._ids)), content))
         return ACCEPTED
 
-    def open_maildrop(self, user: str) -> MemoryMaildrop:
+    def open_maildrop(self, user: str, *, may_wait: bool = True) -> MemoryMaildrop:
         return MemoryMaildrop(self, user)
 
 

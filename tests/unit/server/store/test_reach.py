@@ -11,7 +11,7 @@ import pytest
 from tests.contract.post import contents, deliver, needs_to_know_what_is_in_memory
 
 from mailserver import durable
-from mailserver.store.base import MailboxUnusable, MaildropInUse, at_hand
+from mailserver.store.base import MailboxUnusable, MaildropInUse
 from mailserver.store.edition import NAME as EDITION
 from mailserver.store.files import FileStore
 from mailserver.store.pieces import INDEX, MAILBOX
@@ -65,8 +65,7 @@ def test_what_is_in_memory_is_opened(store: FileStore) -> None:
     waiting = store.open_maildrop("bob")
     listed = [*waiting.octets], [*waiting.unique_ids]
     waiting.close()
-    with at_hand():
-        maildrop = store.open_maildrop("bob")
+    maildrop = store.open_maildrop("bob", may_wait=False)
     assert ([*maildrop.octets], [*maildrop.unique_ids]) == listed
     maildrop.delete([1])
     maildrop.close()
@@ -77,11 +76,10 @@ def test_what_is_in_memory_is_opened(store: FileStore) -> None:
 @pytest.mark.parametrize("name", [INDEX, MAILBOX, EDITION])
 def test_what_is_not_in_memory_is_not_waited_for(store: FileStore, bob: Path, name: str) -> None:
     forget(bob / name)
-    with at_hand(), pytest.raises(BlockingIOError):
-        store.open_maildrop("bob")
+    with pytest.raises(BlockingIOError):
+        store.open_maildrop("bob", may_wait=False)
     assert is_free(store)
-    with at_hand():
-        store.open_maildrop("bob").close()
+    store.open_maildrop("bob", may_wait=False).close()
 
 
 def test_a_name_that_only_the_disk_knows_is_not_looked_for(bob: Path) -> None:
@@ -92,42 +90,42 @@ def test_a_name_that_only_the_disk_knows_is_not_looked_for(bob: Path) -> None:
 
 
 def test_nothing_is_made(store: FileStore, tmp_path: Path) -> None:
-    with at_hand(), pytest.raises(OSError):  # noqa: PT011 # the kernel's choice
-        store.open_maildrop("carol")
+    with pytest.raises(OSError):  # noqa: PT011 # the kernel's choice
+        store.open_maildrop("carol", may_wait=False)
     assert not (tmp_path / "carol").exists()
     (tmp_path / "carol").mkdir()
-    with at_hand(), pytest.raises(OSError):  # noqa: PT011
-        store.open_maildrop("carol")
+    with pytest.raises(OSError):  # noqa: PT011
+        store.open_maildrop("carol", may_wait=False)
     assert not list((tmp_path / "carol").iterdir())
 
 
 def test_a_mailbox_that_has_to_be_looked_through_is_not(store: FileStore, bob: Path) -> None:
     with (bob / MAILBOX).open("ab") as file:
         file.write(b"From x\n\n")
-    with at_hand(), pytest.raises(BlockingIOError):
-        store.open_maildrop("bob")
+    with pytest.raises(BlockingIOError):
+        store.open_maildrop("bob", may_wait=False)
     assert len(contents(store, "bob")) == 3
 
 
 def test_a_long_index_is_not_read(store: FileStore, bob: Path) -> None:
     with (bob / INDEX).open("ab") as file:
         file.write(bytes(128 * 1024))
-    with at_hand(), pytest.raises(BlockingIOError):
-        store.open_maildrop("bob")
+    with pytest.raises(BlockingIOError):
+        store.open_maildrop("bob", may_wait=False)
     assert is_free(store)
 
 
 def test_a_link_is_not_followed(store: FileStore, bob: Path) -> None:
     (bob / MAILBOX).rename(bob / "elsewhere")
     (bob / MAILBOX).symlink_to("elsewhere")
-    with at_hand(), pytest.raises(MailboxUnusable, match="symbolic link"):
-        store.open_maildrop("bob")
+    with pytest.raises(MailboxUnusable, match="symbolic link"):
+        store.open_maildrop("bob", may_wait=False)
 
 
 def test_another_session_is_seen(store: FileStore) -> None:
     other = store.open_maildrop("bob")
-    with at_hand(), pytest.raises(MaildropInUse):
-        store.open_maildrop("bob")
+    with pytest.raises(MaildropInUse):
+        store.open_maildrop("bob", may_wait=False)
     other.close()
     assert is_free(store)
 
@@ -137,8 +135,7 @@ def test_that_it_was_read_is_not_noted(store: FileStore, bob: Path, name: str) -
     """With a commit of ext4's journal under way, a note of that would wait for the disk."""
     os.utime(bob / name, (0, (bob / name).stat().st_mtime))
     for _ in range(2):
-        with at_hand():
-            store.open_maildrop("bob").close()
+        store.open_maildrop("bob", may_wait=False).close()
     store.open_maildrop("bob").close()
     assert (bob / name).stat().st_atime == 0
 
