@@ -5,7 +5,7 @@ is there (openat2 with RESOLVE_CACHED, Linux 5.12), and read if its octets are (
 event loop may do that; where a disk, slow or stuck, would have to be asked, it hears of it at once.
 
 Nor is it noted that a file was read (O_NOATIME): that note may have to wait for the disk, behind a
-commit of the file system's journal. Only its owner may ask for that.
+commit of the file system's journal. Only its owner may ask for that (docs/adr/0016).
 """
 
 from __future__ import annotations
