@@ -138,12 +138,18 @@ class Crowd:
             try:
                 session = self._place.pop3(user)
                 found = listing(session)
-                self._heard.hear(oracle.shown(user, found))
+                self._hear_shown(user, found)
                 numbers = dice.sample(range(1, len(found) + 1), dice.randint(0, len(found)))
                 _delete(session, self._heard, user, found, numbers)
             except _GONE:
                 # in use, or gone: the one ends when the other session does, the other when told to
                 self._stopping.wait(0.02)
+
+    def _hear_shown(self, user: str, found: Sequence[Found]) -> None:
+        for mail in found:
+            if not self._heard.oracle.knows(user, mail.fingerprint):
+                self.strange.append(f"{user} was shown {mail}, which nobody sent")
+        self._heard.hear(oracle.shown(user, found))
 
 
 def _delete(
@@ -162,9 +168,11 @@ def _delete(
 def listing(session: poplib.POP3) -> list[Found]:
     """All messages, read whole."""
     ids = [line.split()[1].decode() for line in session.uidl()[1]]
-    return [
+    found = [
         Found(unique_id, fingerprint_of(session.retr(n)[1])) for n, unique_id in enumerate(ids, 1)
     ]
+    session.noop()  # poplib takes ".." of a line that was cut off for the end of the message
+    return found
 
 
 def fingerprint_of(lines: list[bytes]) -> str:
