@@ -29,6 +29,8 @@ Job = Callable[[], str]
 """Returns what it did, or raises."""
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """Jobs. Most wait for a disk, or for a server to start; with more, programs of others starve."""
+LOT = 25
+"""Kills of one queue: what it cannot deliver is tried every second, and there is more each time."""
 
 
 def main() -> int:
@@ -55,7 +57,9 @@ def _jobs(what: str, wanted: argparse.Namespace) -> Iterator[tuple[str, str, Job
     if what == "kill":
         yield what, kill.missing(), lambda: kill.rounds(seed, wanted.kills)
     if what == "queue":
-        yield what, "", lambda: queue_kill.rounds(seed, wanted.kills // 4)
+        for lot in range(0, wanted.kills // 4, LOT):
+            count = min(LOT, wanted.kills // 4 - lot)
+            yield what, "", lambda s=seed + lot, n=count: queue_kill.rounds(s, n)
         yield f"{what}, bugs", "", lambda: queue_kill.hunt(seed, count=10)
     if what == "neighbours":
         yield what, neighbours.missing(), lambda: neighbours.rounds(seed, wanted.rounds)
