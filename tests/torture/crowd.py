@@ -168,11 +168,18 @@ def _delete(
 def listing(session: poplib.POP3) -> list[Found]:
     """All messages, read whole."""
     ids = [line.split()[1].decode() for line in session.uidl()[1]]
-    found = [
-        Found(unique_id, fingerprint_of(session.retr(n)[1])) for n, unique_id in enumerate(ids, 1)
+    return [
+        Found(unique_id, fingerprint_of(retrieved(session, number)))
+        for number, unique_id in enumerate(ids, 1)
     ]
-    session.noop()  # poplib takes ".." of a line that was cut off for the end of the message
-    return found
+
+
+def retrieved(session: poplib.POP3, number: int) -> list[bytes]:
+    """A message's lines. One that was cut off raises error_proto; poplib alone takes ".." of a line
+    that was cut for the end."""
+    lines = session.retr(number)[1]
+    session.noop()
+    return lines
 
 
 def fingerprint_of(lines: list[bytes]) -> str:

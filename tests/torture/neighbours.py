@@ -28,7 +28,7 @@ from pathlib import Path
 from tests.client_pty.dovecot import Dovecot, program
 from tests.sockets.conftest import SERVER, Server
 from tests.torture import oracle, programs
-from tests.torture.crowd import Heard, Place, fingerprint_of, judge
+from tests.torture.crowd import Heard, Place, fingerprint_of, judge, retrieved
 from tests.torture.oracle import Found, Violation
 from tests.torture.reading import by_python
 
@@ -306,7 +306,7 @@ class Round:
     ) -> Iterator[tuple[int, str]]:
         for number in range(1, len(ids) + 1):
             try:
-                lines = session.retr(number)[1]
+                lines = retrieved(session, number)
             except poplib.error_proto:  # another program moved it
                 self._street.did[f"{program} message refused"] += 1
                 continue
@@ -314,7 +314,8 @@ class Round:
                 lines = [_QUOTED.sub(b"", line) for line in lines]
             one = fingerprint_of(lines) if b"" in lines else ""
             if not self._heard.oracle.knows(user, one):
-                raise Violation(f"{program} shows what nobody sent: {lines[:20]}")
+                shown = f"{len(lines)} lines, {lines[:20]} to {lines[-5:]}"
+                raise Violation(f"{program} shows what nobody sent: {shown}")
             yield number, one
 
 
