@@ -196,7 +196,8 @@ class Round:
         # No two are of one length: mutt and Dovecot believe that nothing but new mail came if a
         # message begins where their mailbox ended.
         lines = "From here\n\n.\n" * dice.choice([1, 10, 300]) + "long\n" * dice.randint(0, 4000)
-        body = f"{word}\n{lines}{'x' * dice.randint(0, 70)}\n"
+        # And none ends with an empty line: procmail takes that for the one behind the record.
+        body = f"{word}\n{lines}{'x' * dice.randint(1, 70)}\n"
         one = oracle.fingerprint(body.replace("\n", "\r\n").encode())
         copies = [(user, one) for user in users]
         self._heard.hear(oracle.ask_to_store(copies))
