@@ -56,16 +56,12 @@ def rounds(seed: int, count: int) -> str:
     did = Counter[str]()
     well = hung = 0
     while well < count:
-        with tempfile.TemporaryDirectory(prefix="neighbours-") as name:
-            folder = Path(name)
-            folder.chmod(0o755)
-            street = Street(folder)
+        with _street() as (street, place, beside):
             try:
-                with _servers(street.data) as place, _dovecot(folder, street.box) as beside:
-                    while well < count:
-                        Round(street, place, beside, random.Random(dice.random())).run()
-                        street.judge(place)
-                        well += 1
+                while well < count:
+                    Round(street, place, beside, random.Random(dice.random())).run()
+                    street.judge(place)
+                    well += 1
             except programs.Hangs:  # it was killed, and what it leaves is nobody's promise
                 hung += 1
                 if hung > 1 + count // 20:
@@ -74,7 +70,7 @@ def rounds(seed: int, count: int) -> str:
                 problem.add_note(f"round {well + hung} of seed {seed}")
                 raise
             did += street.did
-            where = _file_system(folder)
+            where = _file_system(street.folder)
     for what in MUST_HAPPEN:
         if not did[what]:
             raise Violation(f"{what} nothing: {did}")
@@ -318,6 +314,17 @@ class Round:
                 shown = f"{len(lines)} lines, {lines[:20]} to {lines[-5:]}"
                 raise Violation(f"{program} shows what nobody sent: {shown}")
             yield number, one
+
+
+@contextmanager
+def _street() -> Iterator[tuple[Street, Place, Dovecot]]:
+    """A new one, with our servers and Dovecot."""
+    with tempfile.TemporaryDirectory(prefix="neighbours-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        street = Street(folder)
+        with _servers(street.data) as place, _dovecot(folder, street.box) as beside:
+            yield street, place, beside
 
 
 @contextmanager
