@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailserver.accounts.base import Accounts, CheckResult
 from mailserver.auth import sasl
@@ -32,11 +31,12 @@ from mailserver.pop3.offer import Offer
 from mailserver.pop3.session import Pop3Session
 from mailserver.store.base import MailboxUnusable, Maildrop, MaildropInUse, MailStore
 from mailserver.threads import InThread
+from mailserver.wire.value import value
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Timeouts:
     """Seconds for a command line (RFC 1939 3 wants at least ten minutes after the login)."""
 
@@ -45,7 +45,7 @@ class Timeouts:
     send: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Access:
     """How one logs in to this server."""
 

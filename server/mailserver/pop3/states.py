@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mailserver.pop3 import replies
@@ -26,6 +25,7 @@ from mailserver.pop3.commands import (
     User,
     Utf8,
 )
+from mailserver.wire.value import value
 
 
 class State(Enum):
@@ -38,7 +38,7 @@ class State(Enum):
     CLOSED = "nothing is read any more"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Row:
     """Where a command is refused and with what, and who says so."""
 
