@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import overload
 
 from mailserver.store import index, mbox
@@ -26,13 +25,13 @@ from mailserver.store.pieces import (
 )
 from mailserver.store.reach import AT_HAND, TO_THE_DISK, never_waits
 from mailserver.store.scanning import is_whole
+from mailserver.wire.value import value
 
 WRITE_LOCK_SECONDS = 10.0
 """How long a login or a QUIT waits for others to finish writing."""
-_AT_HAND_OCTETS = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Opened:
     fd: int
     found: os.stat_result
@@ -180,16 +179,14 @@ class FileMaildrop:
     def content_at_hand(self, number: int) -> bytes | None:
         """The whole message if it is small and the kernel has it in memory, else None."""
         entry = self._listing[number - 1]
-        if entry.length > _AT_HAND_OCTETS or not self._at_hand:
+        if not self._at_hand:
             return None
-        record = bytearray(entry.length)
         try:
-            found = os.preadv(self._mailbox, [record], entry.offset, os.RWF_NOWAIT)
-        except OSError:  # EAGAIN, or a file system that can't tell
+            octets = AT_HAND.read(self._mailbox, entry.length, entry.offset)
+        except OSError:  # too long, not in memory, or a file system that can't tell
             return None
-        if found != entry.length or index.beginning(record) != entry.beginning:
+        if len(octets) != entry.length or index.beginning(octets) != entry.beginning:
             return None
-        octets = bytes(record)
         if self._last_change() != self._changed and mbox.digest_of(octets) != entry.digest:
             return None
         return mbox.read_record(octets)
