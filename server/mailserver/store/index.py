@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 _HEADER = struct.Struct("<8sQQQ")
 _SETTLED = struct.Struct("<QQ")
-_MAGIC = b"mbindex2"
+_MAGIC = b"mbindex3"
 _ENTRY = struct.Struct("<QQQ12sII")
 _SPAN = struct.Struct("<QQQ20x")  # the beginning of one
 
