@@ -72,7 +72,7 @@ def open_file(name: str, folder: int, flags: int) -> int:
     return os.open(name, flags | OPEN_SAFELY, PRIVATE_FILE, dir_fd=folder)
 
 
-def write_at(fd: int, octets: bytes, offset: int) -> int:
+def write_at(fd: int, octets: bytes | memoryview, offset: int) -> int:
     """Write all octets at this offset and return where they end; raises OSError (ENOSPC, EIO)."""
     view = memoryview(octets)
     while view:

@@ -21,7 +21,6 @@ NAMES = (
     "stat",
     "pread",
     "pwrite",
-    "copy_file_range",
     "ftruncate",
     "fchmod",
     "fdatasync",
@@ -77,7 +76,6 @@ class Disk:
         self.images: dict[int, bytearray] = {}  # by inode: what is on stable storage
         self.writes: dict[int, list[tuple[int, bytes]]] = {}  # not synced yet
         self.lost: dict[int, list[tuple[int, bytes]]] = {}  # by a sync that failed
-        self.copied: set[int] = set()  # inodes of files that were copied into, not synced
         self.sizes: set[int] = set()  # inodes of files that were cut, not synced
         self.names: set[tuple[int, str]] = set()  # inodes of folders, names in them
         self.renamed_unsynced: list[str] = []
@@ -93,8 +91,6 @@ class Disk:
         elif name == "pwrite":
             fd, octets, offset = args
             self._note_write(_inode(fd), offset, bytes(octets[:result]))
-        elif name == "copy_file_range":
-            self.copied.add(_inode(args[1]))
         elif name == "ftruncate":
             self._note_cut(_inode(args[0]), args[1])
         elif name in ("fdatasync", "fsync"):
@@ -125,7 +121,6 @@ class Disk:
         for start, octets in self.writes.pop(inode, []):
             image.extend(bytes(max(0, start - len(image))))
             image[start : start + len(octets)] = octets
-        self.copied.discard(inode)
         self.sizes.discard(inode)
         self.names = {(folder, entry) for folder, entry in self.names if folder != inode}
 
@@ -164,7 +159,7 @@ class Disk:
         return risks
 
     def _at_risk(self, inode: int) -> list[str]:
-        risks = ["octets copied, not synced"] * (inode in self.copied)
+        risks = []
         for what, noted in (("not synced", self.writes), ("lost by a failed sync", self.lost)):
             for start, octets in noted.get(inode, []):
                 if not self._is_promised(inode, start, octets):
@@ -241,7 +236,7 @@ class Fails(Fault):
         if name in ("fdatasync", "fsync"):
             disk.sync_failed(args[0])
         if name == "pwrite" and self.code == errno.ENOSPC:
-            _half(disk, name, args)
+            _half(disk, args)
         raise OSError(self.code, os.strerror(self.code), name)
 
 
@@ -249,8 +244,8 @@ class Short(Fault):
     """A write writes half of what it should and says so; other calls are not touched."""
 
     def strike(self, disk: Disk, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if name in ("pwrite", "copy_file_range"):
-            return _half(disk, name, args)
+        if name == "pwrite":
+            return _half(disk, args)
         return disk.do(name, args, kwargs)
 
 
@@ -265,15 +260,12 @@ class Kills(Fault):
         try:
             if self.when == "after":
                 disk.do(name, args, kwargs)
-            elif self.when == "half" and name in ("pwrite", "copy_file_range"):
-                _half(disk, name, args)
+            elif self.when == "half" and name == "pwrite":
+                _half(disk, args)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _half(disk: Disk, name: str, args: tuple[Any, ...]) -> Any:
-    if name == "pwrite":
-        fd, octets, offset = args
-        return disk.do(name, (fd, octets[: max(1, len(octets) // 2)], offset), {})
-    source, target, count, *offsets = args
-    return disk.do(name, (source, target, max(1, count // 2), *offsets), {})
+def _half(disk: Disk, args: tuple[Any, ...]) -> Any:
+    fd, octets, offset = args
+    return disk.do("pwrite", (fd, octets[: max(1, len(octets) // 2)], offset), {})

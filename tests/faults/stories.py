@@ -32,6 +32,7 @@ class Story:
     """
 
     users: Sequence[str] = ("alice", "bob")
+    before: Sequence[bytes] = tuple(b"Subject: %d\r\n\r\nbefore\r\n" % n for n in range(4))
     journal_octets = JOURNAL_OCTETS
 
     def __init__(self, data: Path) -> None:
@@ -65,10 +66,8 @@ class Story:
     def prepare(self) -> None:
         """Mail that is there before."""
         deposits = []
-        for n in range(4):
-            staging, deposit, read = post.deposit_of(
-                self.store, self.users, b"Subject: %d\r\n\r\nbefore\r\n" % n
-            )
+        for content in self.before:
+            staging, deposit, read = post.deposit_of(self.store, self.users, content)
             deposits.append(deposit)
             self._staged.append(staging)
             for user in self.users:
@@ -266,6 +265,12 @@ class DeleteAmong(_Delete):
     numbers = (1, 3)
 
 
+class DeleteBesideBig(DeleteAmong):
+    """So much stays that it goes to the disk past the kernel's memory."""
+
+    before = (*DeleteAmong.before, BIG)
+
+
 class DeleteLast(_Delete):
     """A truncation."""
 
@@ -351,6 +356,7 @@ STORIES: list[type[Story]] = [
     AppendToFullJournal,
     Start,
     DeleteAmong,
+    DeleteBesideBig,
     DeleteLast,
     DeleteAll,
     RepairByLogin,

@@ -19,7 +19,7 @@ from functools import partial
 
 from mailserver import durable
 from mailserver.durable import OWN_FOLDER
-from mailserver.store import intake, mbox, recovery
+from mailserver.store import bulk, intake, mbox, recovery
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.files import LOST_AND_FOUND, keep_aside
 from mailserver.store.index import Entry, Index
@@ -285,9 +285,7 @@ def _index(folder: int, inode: int) -> Index | None:
 def _keep_only(file: MailboxFile, mailbox: int, good: Sequence[Span], *, unfinished: bool) -> None:
     """Replace the mailbox by one that has nothing but messages."""
     with beside(mailbox, file.folder) as new:
-        offset = 0
-        for chunk in itertools.chain(_chunks(mailbox, good), [b"\n"] * unfinished):
-            offset = durable.write_at(new, chunk, offset)
+        bulk.write(new, itertools.chain(_chunks(mailbox, good), [b"\n"] * unfinished), 0)
         file.replace(mailbox, new)
 
 

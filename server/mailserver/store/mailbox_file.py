@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from mailserver import durable
-from mailserver.store import index
+from mailserver.store import bulk, index
 from mailserver.store.index import Entry
 from mailserver.store.intake import Promise
 from mailserver.store.mailbox_lock import Foreign, MailboxLock
 from mailserver.store.opened import NONE, Opened, SetAside
-from mailserver.store.pieces import INDEX, MAILBOX, Record, announce, gathered, is_settled
+from mailserver.store.pieces import INDEX, MAILBOX, Record, announce, is_settled
 from mailserver.store.repairing import look
-from mailserver.store.scanning import are_records, is_whole, scan
+from mailserver.store.scanning import NotThere, are_records, is_whole, scan
 
 SESSION_LOCK = ".session"
 
@@ -79,16 +79,6 @@ class MailboxFile(Opened):
         look(self, promises)
         self.sync()
 
-    def checked_entries(self, ids: Collection[str]) -> list[Entry]:
-        """All messages, each looked at; those with these unique ids to the octet, for they go."""
-        entries = self.entries()
-        going = [entry for entry in entries if entry.unique_id in ids]
-        are_whole = all(is_whole(self.mailbox, self.end, entry) for entry in going)
-        if not (are_whole and are_records(self.mailbox, self.end, entries)):
-            entries = scan(self.mailbox, self.end, [])
-            self.save(entries)
-        return entries
-
     def is_still(self, inode: int, changed: int) -> bool:
         """After `refresh`: this file, and nobody wrote to it since."""
         return (self.inode, self.changed) == (inode, changed)
@@ -134,9 +124,7 @@ class MailboxFile(Opened):
 
     def write(self, records: Iterable[Record]) -> None:
         """Write what was announced; raises OSError."""
-        offset = self.end
-        for octets in gathered(records):
-            offset = durable.write_at(self.mailbox, octets, offset)
+        bulk.write(self.mailbox, (chunk for one in records for chunk in one.chunks()), self.end)
 
     def reopened(self) -> int:
         """Another descriptor of the mailbox file; raises OSError."""
@@ -168,12 +156,32 @@ class MailboxFile(Opened):
 
     # -- removing ----------------------------------------------------------------------------------
 
-    def keep_only(self, kept: list[Entry], entries: list[Entry]) -> None:
-        """Rewrite the mailbox, durably, with only these of all its entries; raises OSError.
+    def remove(self, ids: Collection[str], *, untouched: bool) -> None:
+        """Remove the messages with these unique ids, durably; raises OSError. Each message is
+        looked at, and those that go are so to the octet unless the file is `untouched`.
 
-        Until the rename the old file is the truth, from then on the new one; both are whole.
+        Where it is written anew, the old file is the truth until the rename, and from then on the
+        new one; both are whole.
         """
-        if kept == entries[: len(kept)] and not self.is_doubtful():
+        try:
+            self._remove(ids, self.entries(), untouched=untouched)
+        except NotThere:
+            self.refresh()
+            entries = scan(self.mailbox, self.end, [])
+            self.save(entries)
+            self._remove(ids, entries, untouched=True)
+
+    def _remove(self, ids: Collection[str], entries: list[Entry], *, untouched: bool) -> None:
+        going: list[Entry] = []
+        kept: list[Entry] = []
+        for entry in entries:
+            (going if entry.unique_id in ids else kept).append(entry)
+        if not (untouched or all(is_whole(self.mailbox, self.end, entry) for entry in going)):
+            raise NotThere
+        is_end = kept == entries[: len(kept)] and not self.is_doubtful()
+        if not are_records(self.mailbox, self.end, entries if is_end else going):
+            raise NotThere
+        if is_end:
             self.truncate(entries, kept)
         else:
             self.rewrite(entries, kept)

@@ -229,9 +229,6 @@ class FileMaildrop:
         gone = {self._listing.entries[number - 1].unique_id for number in numbers}
         file = self._locked_file(replace=True)
         try:
-            untouched = file.is_still(self._inode, self._changed)
-            entries = file.checked_entries(set() if untouched else gone)
-            kept = [entry for entry in entries if entry.unique_id not in gone]
-            file.keep_only(kept, entries)
+            file.remove(gone, untouched=file.is_still(self._inode, self._changed))
         finally:
             file.close()

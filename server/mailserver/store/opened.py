@@ -7,18 +7,20 @@ written anew, cut off. `repairing` says what was found and what is to be done ab
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Iterable
 from typing import Protocol
 
 from mailserver import durable
-from mailserver.store import index, intake
+from mailserver.store import bulk, index, intake
 from mailserver.store.base import MailboxUnusable
 from mailserver.store.edition import Edition, EditionFile
 from mailserver.store.index import Entry
 from mailserver.store.intake import Promise
-from mailserver.store.pieces import INDEX, MAILBOX, open_mailbox, read_index
-from mailserver.store.rewriting import beside, copy_records, replace_index
+from mailserver.store.pieces import INDEX, MAILBOX, end_of, open_mailbox, read_all, read_index
+from mailserver.store.rewriting import beside, moved, replace_index
+from mailserver.store.scanning import read_records
 
 NONE = -1
 """No descriptor."""
@@ -196,21 +198,30 @@ class Opened:
             self.editions.say(said._replace(cut=-1))
 
     def rewrite(self, entries: list[Entry], kept: list[Entry]) -> None:
-        """Let a new file, with these of all entries, be the mailbox; the files are closed then."""
-        try:
-            with beside(self.mailbox, self.folder) as new:
-                moved = copy_records(self.mailbox, entries[0].offset, kept, new)
-                self.replace(self.mailbox, new)
-                replace_index(self.folder, new, moved)
-        finally:
-            self.close_files()
+        """Let a new file, with these of all entries and what is before the first one, which is
+        nobody's message, be the mailbox. Raises NotThere, and nothing has changed."""
+        lead = entries[0].offset
+        records = read_records(self.mailbox, self.end, kept)
+        octets = itertools.chain(read_all(self.mailbox, 0, lead), records)
+        self._write_anew(octets, moved(kept, lead))
 
     def renew(self) -> None:
         """Write all of it anew: the file is suspect."""
         if entries := self.entries():
-            self.rewrite(entries, entries)
+            self._write_anew(read_all(self.mailbox, 0, end_of(entries)), entries)
         else:
             self.next_edition(self.inode)
+
+    def _write_anew(self, octets: Iterable[bytes], entries: list[Entry]) -> None:
+        """Let a new file with these octets, and so these entries, be the mailbox, durably; whatever
+        comes of it, the files are closed then."""
+        try:
+            with beside(self.mailbox, self.folder) as new:
+                bulk.write(new, octets, 0)
+                self.replace(self.mailbox, new)
+                replace_index(self.folder, new, entries)
+        finally:
+            self.close_files()
 
     def replace(self, old: int, new: int) -> None:
         """Let the finished `mymailbox.new` be the mailbox, durably and in one step; raises OSError.

@@ -136,28 +136,13 @@ def read_content(fd: int, start: int, end: int) -> Iterator[bytes]:
         yield content
 
 
-def copy_range(source: int, start: int, end: int, target: int, offset: int) -> int:
-    """Copy octets between files inside the kernel; returns where they end in the target."""
-    while start < end:
-        copied = os.copy_file_range(source, target, end - start, start, offset)
-        if not copied:
-            raise OSError(5, "the mailbox became shorter while it was copied")
-        start += copied
-        offset += copied
-    return offset
-
-
-def joined(entries: list[Entry]) -> Iterator[tuple[int, int]]:
-    """Neighbouring records as one range."""
-    start = end = 0
-    for entry in entries:
-        if entry.offset != end:
-            if end > start:
-                yield start, end
-            start = entry.offset
-        end = entry.end
-    if end > start:
-        yield start, end
+def read_all(fd: int, start: int, end: int) -> Iterator[bytes]:
+    """The octets from `start` to `end`; raises OSError when they are not all there."""
+    for chunk in read_chunks(fd, start, end):
+        start += len(chunk)
+        yield chunk
+    if start < end:
+        raise OSError(errno.EIO, "the mailbox became shorter while it was copied")
 
 
 def end_of(entries: list[Entry]) -> int:
@@ -180,17 +165,3 @@ def announce(record: Record, offset: int) -> Entry:
     first, second = head[: mbox.HEAD_OCTETS], head[mbox.HEAD_OCTETS :]
     found = mbox.digest(itertools.chain((first, second), chunks))
     return Entry(offset, record.length, record.octets, found, 1, index.beginning(head))
-
-
-def gathered(records: Iterable[Record]) -> Iterator[bytes]:
-    """The records' octets in pieces that are worth a system call each."""
-    waiting, length = [], 0
-    for record in records:
-        for chunk in record.chunks():
-            waiting.append(chunk)
-            length += len(chunk)
-            if length >= _CHUNK:
-                yield b"".join(waiting)
-                waiting, length = [], 0
-    if waiting:
-        yield b"".join(waiting)

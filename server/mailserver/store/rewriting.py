@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from mailserver import durable
 from mailserver.store import index
 from mailserver.store.index import Entry
-from mailserver.store.pieces import INDEX, MAILBOX, copy_range, end_of, joined
+from mailserver.store.pieces import INDEX, MAILBOX, end_of
 
 
 @contextmanager
@@ -29,17 +29,13 @@ def beside(mailbox: int, folder: int) -> Iterator[int]:
         os.close(new)
 
 
-def copy_records(mailbox: int, lead: int, kept: list[Entry], new: int) -> list[Entry]:
-    """Copy what is before the first record, which is nobody's message, and the kept ones; returns
-    where they are then. Raises OSError."""
-    moved, end = [], lead
+def moved(kept: list[Entry], lead: int) -> list[Entry]:
+    """Where these are when nothing but so many octets is before them, and nothing between them."""
+    entries, place = [], lead
     for entry in kept:
-        moved.append(Entry(end, *entry[1:]))
-        end += entry.length
-    end = copy_range(mailbox, 0, lead, new, 0)
-    for start, stop in joined(kept):
-        end = copy_range(mailbox, start, stop, new, end)
-    return moved
+        entries.append(Entry(place, *entry[1:]))
+        place += entry.length
+    return entries
 
 
 def _keep_owner(mailbox: int, new: int) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 from mailserver.store import index, mbox
 from mailserver.store.index import Entry
-from mailserver.store.pieces import end_of, is_record, read_chunks, read_content
+from mailserver.store.pieces import begins_right, end_of, read_all, read_chunks, read_content
+
+_ROW_OCTETS = 256 * 1024
+
+
+class NotThere(OSError):
+    """A record is not where the index says: another program wrote to the mailbox."""
 
 
 def is_whole(mailbox: int, end: int, entry: Entry) -> bool:
@@ -23,9 +31,38 @@ def are_records(mailbox: int, end: int, entries: list[Entry]) -> bool:
     might be in the place of the other."""
     begun = Counter(entry.beginning for entry in entries)
     return all(
-        is_record(mailbox, entry) if begun[entry.beginning] == 1 else is_whole(mailbox, end, entry)
+        (begun[entry.beginning] == 1 and begins_right(mailbox, entry))
+        or is_whole(mailbox, end, entry)
         for entry in entries
     )
+
+
+def read_records(mailbox: int, end: int, entries: list[Entry]) -> Iterator[bytes]:
+    """The records' octets, in order, each looked at as `are_records` does it; raises NotThere."""
+    begun = Counter(entry.beginning for entry in entries)
+    for row in _rows(entries):
+        start = row[0].offset
+        octets = os.pread(mailbox, min(row[-1].end - start, _ROW_OCTETS), start)
+        for entry in row:
+            at = entry.offset - start
+            first = octets[at : at + min(index.BEGINNING_OCTETS, entry.length)]
+            is_there = begun[entry.beginning] == 1 and index.beginning(first) == entry.beginning
+            if not (is_there or is_whole(mailbox, end, entry)):
+                raise NotThere(errno.EIO, f"no message where the index has one, at {entry.offset}")
+        yield octets
+        yield from read_all(mailbox, start + len(octets), row[-1].end)
+
+
+def _rows(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Neighbours that can be read at once; what is bigger comes alone."""
+    row: list[Entry] = []
+    for entry in entries:
+        if row and (entry.offset != row[-1].end or entry.end > row[0].offset + _ROW_OCTETS):
+            yield row
+            row = []
+        row.append(entry)
+    if row:
+        yield row
 
 
 def was_cut(mailbox: int, announced: Entry) -> bool:

@@ -284,8 +284,8 @@ def test_no_room_for_the_next_batches(
     """It needs none to take this one."""
     write_at = durable.write_at
 
-    def full(fd: int, octets: bytes, offset: int) -> int:
-        if octets.strip(b"\0") or len(octets) < GROWTH[0]:
+    def full(fd: int, octets: bytes | memoryview, offset: int) -> int:
+        if bytes(octets).strip(b"\0") or len(octets) < GROWTH[0]:
             return write_at(fd, octets, offset)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
