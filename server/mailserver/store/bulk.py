@@ -27,7 +27,10 @@ _spare: list[mmap.mmap] = []  # one at most: to get new memory takes as long as 
 def write(fd: int, chunks: Iterable[bytes], offset: int) -> int:
     """Write all octets from this offset on and return where they end; raises OSError. Durable they
     are after a sync, like others. Nobody else may write by the same descriptor meanwhile."""
-    memory = _spare.pop() if _spare else mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE)
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        memory = mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE)
     with memoryview(memory) as room:
         begin = end = offset % _BLOCK  # of what waits there, at its place in its first block
         base = offset - begin
