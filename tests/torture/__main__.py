@@ -16,12 +16,14 @@ import argparse
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from multiprocessing.context import ForkProcess
+from types import FrameType
 
 from tests.torture import bugs, kill, mounts, neighbours, power, queue_kill, shutdown
 
@@ -31,6 +33,8 @@ AT_ONCE = 2 * (os.cpu_count() or 1)
 """Jobs. Most wait for a disk, or for a server to start; with more, programs of others starve."""
 LOT = 25
 """Kills of one queue: what it cannot deliver is tried every second, and there is more each time."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
@@ -45,6 +49,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="of neighbours")
     parser.add_argument("--seed", type=int, default=time.time_ns() // 1_000_000 % 1_000_000_000)
     wanted = parser.parse_args()
+    for number in _ENDING:
+        signal.signal(number, _end)
     uname = os.uname()
     print(f"{uname.sysname} {uname.release} {uname.machine}, {os.cpu_count()} cores", flush=True)
     chosen = every if wanted.what == "all" else [wanted.what]
@@ -83,14 +89,25 @@ def _at_once(jobs: list[tuple[str, str, Job]]) -> int:
     fork = multiprocessing.get_context("fork")
     waiting = [fork.Process(target=_report, args=job) for job in jobs]
     running, failed = list[ForkProcess](), False
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
-            running.append(waiting.pop(0))
-            running[-1].start()
-        connection.wait([process.sentinel for process in running])
-        failed |= any(process.exitcode for process in running)
-        running = [process for process in running if process.exitcode is None]
+    try:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                running.append(waiting.pop(0))
+                running[-1].start()
+            connection.wait([process.sentinel for process in running])
+            failed |= any(process.exitcode for process in running)
+            running = [process for process in running if process.exitcode is None]
+    finally:
+        for process in running:
+            process.terminate()
     return int(failed)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Once: whoever is told to end ends what he started, and nothing disturbs him in it."""
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _report(name: str, lack: str, job: Job) -> None:
