@@ -405,6 +405,24 @@ def test_in_place_and_as_long_as_before(store: FileStore, box: Box) -> None:
     assert list(mbox.record_starts([box.file.read_bytes()])) == [0, box.ends()[0]]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_moved_in_the_same_tick(store: FileStore, box: Box, number: int) -> None:
+    """The clock of a file is so coarse that the index still seems to fit."""
+    for octets in (1, 20, 300, 4):
+        deliver(store, "bob", b"Subject: tea\r\n\r\n%b\r\n" % (b"x" * octets))
+    before = read(store, "bob")
+    one, two, three, _ = box.ends()
+    octets = box.file.read_bytes()
+    box.file.write_bytes(octets[:one] + octets[two:three] + octets[one:two] + octets[three:])
+    found = box.file.stat()
+    with box.index.open("r+b") as file:
+        file.write(index.pack_header(found.st_ino, found.st_size, found.st_ctime_ns))
+    delete(store, "bob", number)
+    gone = before.pop(number - 1)
+    assert sorted(read(store, "bob")) == sorted(before), gone
+    assert box.lost_and_found() == []
+
+
 def test_pythons_mailbox_changes_a_status(store: FileStore, box: Box, look: Look) -> None:
     """It writes a new file and renames it: another inode."""
     for _ in range(3):
