@@ -44,15 +44,20 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+ATTEMPTS = 100
+"""A quick disk may have brought it before it is asked again whether it is there."""
+
+
 @pytest.fixture
 def forgets(bob: Path) -> None:
     """Some file systems are all in memory."""
-    forget(bob / "probe")
-    with (bob / "probe").open("rb") as file:
-        try:
-            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)  # which begins to read it
-        except BlockingIOError:
-            return
+    for _ in range(ATTEMPTS):
+        forget(bob / "probe")
+        with (bob / "probe").open("rb") as file:
+            try:
+                os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)  # begins to read it
+            except BlockingIOError:
+                return
     pytest.skip("no disk here")
 
 
@@ -75,9 +80,14 @@ def test_what_is_in_memory_is_opened(store: FileStore) -> None:
 @pytest.mark.usefixtures("forgets")
 @pytest.mark.parametrize("name", [INDEX, MAILBOX, EDITION])
 def test_what_is_not_in_memory_is_not_waited_for(store: FileStore, bob: Path, name: str) -> None:
-    forget(bob / name)
-    with pytest.raises(BlockingIOError):
-        store.open_maildrop("bob", may_wait=False)
+    for _ in range(ATTEMPTS):
+        forget(bob / name)
+        try:
+            store.open_maildrop("bob", may_wait=False).close()
+        except BlockingIOError:
+            break
+    else:
+        pytest.fail("it is opened as if it were in memory")
     assert is_free(store)
     store.open_maildrop("bob", may_wait=False).close()
 

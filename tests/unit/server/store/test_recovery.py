@@ -209,8 +209,8 @@ def test_a_refused_message_does_not_come(store: FileStore, crash: Crash, tmp_pat
     ("start", "end"), [(1_000, 4_000_000), (0, 100), (0, 612), (100, 612), (4196, 8292)]
 )
 def test_a_big_one_that_was_cut(tmp_path: Path, start: int, end: int) -> None:
-    """It is in the mailbox alone: what is there of it goes to lost+found. These octets of it did not
-    reach the disk; it begins 100 octets before a block."""
+    """It is in the mailbox alone: what is there of it goes to lost+found. It begins 100 octets
+    before a block, and these octets of it did not reach the disk."""
     first = opened(tmp_path)
     sent = [deliver(first, "bob", b"\r\n\r\n")]
     least = mailbox(tmp_path).stat().st_size
