@@ -185,17 +185,24 @@ class Opened:
         end = entries[len(kept)].offset
         self.sync()  # first, or what goes could be written again
         self.next_edition(self.inode, cut=end)
-        self.finish_cut()
+        self._cut_off(end)
         self.save(kept)
 
     def finish_cut(self) -> None:
-        """A truncation that was cut by a power failure may have left anything behind its end."""
+        """Whoever was about to truncate the file may have been stopped before, in the middle of it
+        or, by a power failure, behind it; so there may be anything behind the end."""
         said = self.editions.read()
         if said.inode == self.inode and said.cut >= 0:
-            self.end = min(self.end, said.cut)
-            os.ftruncate(self.mailbox, self.end)
-            self.sync()
-            self.editions.say(said._replace(cut=-1))
+            self.editions.say(said)  # it may be in memory only, or its sync have failed
+            self._cut_off(said.cut)
+
+    def _cut_off(self, end: int) -> None:
+        """Let the file end there, durably, as is said durably by now: a block that was cut may
+        reach the disk before the file's new size."""
+        self.end = min(self.end, end)
+        os.ftruncate(self.mailbox, self.end)
+        self.sync()
+        self.editions.say(self.editions.read()._replace(cut=-1))
 
     def rewrite(self, entries: list[Entry], kept: list[Entry]) -> None:
         """Let a new file, with these of all entries and what is before the first one, which is

@@ -433,6 +433,32 @@ def journals(data: Path) -> int:
     return sum(path.read_bytes().startswith(journal.MAGIC) for path in files(data))
 
 
+def test_a_cut_is_durably_announced_by_whoever_does_it(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The announcement did not get to the disk; a block of the mailbox that is cut might."""
+    sent = [deliver(store, "bob", b"Subject: %d\r\n\r\nx\r\n" % n) for n in range(3)]
+    did: list[str] = []
+
+    def noted(call: Callable[..., None]) -> Callable[..., None]:
+        def noting(fd: int, *rest: int) -> None:
+            name = Path(os.readlink(f"/proc/self/fd/{fd}")).name
+            if name in ("mymailbox", ".edition"):
+                did.append(f"{call.__name__} {name}")
+            if did == ["fdatasync mymailbox", "fdatasync .edition"]:
+                _fail()
+            call(fd, *rest)
+
+        return noting
+
+    for call in (os.fdatasync, os.ftruncate):
+        monkeypatch.setattr(os, call.__name__, noted(call))
+    with pytest.raises(OSError, match="no"):
+        delete(store, "bob", 3)
+    assert contents(store, "bob") == sent[:2]
+    assert did[2:4] == ["fdatasync .edition", "ftruncate mymailbox"]
+
+
 def test_the_promises_of_the_living_are_their_own(store: FileStore, tmp_path: Path) -> None:
     deliver(store, "bob")
     folder = os.open(tmp_path, os.O_RDONLY)
