@@ -124,7 +124,7 @@ def _find_or_append(file: Opened, promises: Iterable[Promise]) -> None:
 def _is_torn(file: Opened, put: Put) -> bool:
     """It is in the mailbox alone, and not all of it. What reached the disk need not be its
     beginning: the first block may lack, or the first sectors of it."""
-    entry = Entry(put.offset, put.length, 0, put.digest, 1, index.beginning(put.beginning))
+    entry = Entry(put.offset, put.length, 0, put.digest, 1, 0)
     if is_whole(file.mailbox, file.end, entry):
         return False
     return fits(file.mailbox, put.offset, put.beginning)
