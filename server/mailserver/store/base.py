@@ -123,7 +123,8 @@ class Maildrop(Protocol):
         (RFC 2449 6.5); raises OSError."""
 
     def delete(self, numbers: Sequence[int]) -> None:
-        """Remove these messages durably, all or none; what arrived meanwhile stays."""
+        """Remove these messages durably, all or none; what arrived meanwhile stays. Nothing can be
+        read behind it."""
 
     def close(self) -> None:
         """Free the maildrop for the next session."""

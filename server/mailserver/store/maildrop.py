@@ -111,13 +111,16 @@ class FileMaildrop:
 
     def close(self) -> None:
         """Free the maildrop for the next session."""
-        if self._mailbox >= 0:
-            os.close(self._mailbox)
-            self._mailbox = -1
+        self._let_go()
         if self._folder >= 0:
             self._session_lock.close()
             os.close(self._folder)
             self._folder = -1
+
+    def _let_go(self) -> None:
+        if self._mailbox >= 0:
+            os.close(self._mailbox)
+            self._mailbox = -1
 
     def _open(self) -> _Opened | None:
         """What the index says, if it fits the mailbox. No lock is needed: an append under way
@@ -224,7 +227,8 @@ class FileMaildrop:
         """Remove these messages durably, all or none; what arrived meanwhile stays.
 
         They are found by their unique ids, so it matters not who wrote to the file meanwhile; and
-        are looked at to the octet if anybody did.
+        are looked at to the octet if anybody did. Nothing can be read any more after this: the old
+        file is let go of here, for whoever does so last frees it, which takes 0.3 s for a gigabyte.
         """
         gone = {self._listing.entries[number - 1].unique_id for number in numbers}
         file = self._locked_file(replace=True)
@@ -232,3 +236,4 @@ class FileMaildrop:
             file.remove(gone, untouched=file.is_still(self._inode, self._changed))
         finally:
             file.close()
+            self._let_go()

@@ -111,6 +111,20 @@ def test_a_mailbox_that_vanished_is_still_readable(store: FileStore, tmp_path: P
     assert contents(store, "bob") == []
 
 
+def test_the_old_file_is_let_go_of_where_one_may_wait(store: FileStore) -> None:
+    """To free a gigabyte takes a third of a second; `close` is called where nobody may wait."""
+    deliver(store, "bob")
+    deliver(store, "bob")
+    store.settle()
+    maildrop = store.open_maildrop("bob")
+    maildrop.delete([1])
+    deliver(store, "bob")  # who appends looks at the file anew
+    own = Path("/proc/self/fd")
+    held = {os.readlink(own / name) for name in os.listdir(own) if (own / name).is_symlink()}
+    assert not [path for path in held if path.endswith("mymailbox (deleted)")]
+    maildrop.close()
+
+
 # Two records of another program that begin alike, and are of one length.
 ALIKE = b"From x Mon Nov 23 14:05:09 2026\n" + b"X-Long: %s\n" % (b"x" * 300)
 TWINS = [ALIKE + b"\nthe first\n\n", ALIKE + b"\nthe other\n\n"]
