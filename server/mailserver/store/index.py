@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 _HEADER = struct.Struct("<8sQQQ")
@@ -55,6 +55,10 @@ class Entry(NamedTuple):
     def unique_id(self) -> str:
         """RFC 1939 7; made from the record alone, so it survives the loss of the index."""
         return self.digest.hex() if self.ordinal == 1 else f"{self.digest.hex()}-{self.ordinal}"
+
+
+_entry = partial[Entry](tuple.__new__, Entry)
+"""What `Entry._make` does, in a third of the time."""
 
 
 class Index(NamedTuple):
@@ -132,7 +136,7 @@ class Listing:
     def entries(self) -> list[Entry]:
         """All of them, equal ones told apart."""
         octets = memoryview(self._octets)[HEADER_SIZE:][: len(self.sizes) * ENTRY_SIZE]
-        entries = list(map(Entry._make, _ENTRY.iter_unpack(octets)))
+        entries = list(map(_entry, _ENTRY.iter_unpack(octets)))
         if len({entry.digest for entry in entries}) < len(entries):
             entries = _told_apart(entries)
         return entries
@@ -180,5 +184,5 @@ def join(known: list[Entry], found: Iterable[Entry]) -> list[Entry]:
     joined = list(known)
     for entry in found:
         ordinal = last[entry.digest] = last.get(entry.digest, 0) + 1
-        joined.append(entry._replace(ordinal=ordinal))
+        joined.append(entry if entry.ordinal == ordinal else entry._replace(ordinal=ordinal))
     return joined

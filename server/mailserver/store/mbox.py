@@ -15,7 +15,9 @@ HEAD_OCTETS = 64 * 1024
 DIGEST_OCTETS = 12
 
 RECORD_START = b"From "
-_BOUNDARY = b"\n\nFrom "
+_BOUNDARY = b"\n\n" + RECORD_START
+_RARE = b"\n\nF"
+"""Its beginning: found in half the time, or less, and seldom anything else."""
 # Both match where a ">" comes or goes, and what comes is a constant: much faster than a template.
 _QUOTABLE = re.compile(rb"^(?=>*From )", re.M)
 _QUOTED = re.compile(rb"^>(?=>*From )", re.M)
@@ -133,8 +135,9 @@ def digest(record: Iterable[bytes]) -> bytes:
     chunks = iter(record)
     head = next(chunks, b"")[:]
     header_end = head.find(b"\n\n") + 1 or len(head)
-    if _VOLATILE.search(head, 0, header_end):
-        head = _VOLATILE.sub(b"", head[:header_end]) + head[header_end:]
+    header = _VOLATILE.sub(b"", head[:header_end])
+    if len(header) < header_end:
+        head = header + head[header_end:]
     state.update(head)
     for chunk in chunks:
         state.update(chunk)
@@ -154,10 +157,11 @@ def record_starts(chunks: Iterable[bytes]) -> Iterator[int]:
     position -= len(octets)
     for chunk in chunks:
         octets += chunk
-        found = octets.find(_BOUNDARY)
+        found = octets.find(_RARE)
         while found >= 0:
-            yield position + found + 2
-            found = octets.find(_BOUNDARY, found + 2)
+            if octets.startswith(_BOUNDARY, found):
+                yield position + found + 2
+            found = octets.find(_RARE, found + 2)
         keep = min(len(octets), len(_BOUNDARY) - 1)
         position += len(octets) - keep
         octets = octets[-keep:]
