@@ -17,7 +17,6 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,8 +129,11 @@ class Disk:
                 answer = self._answers[call](buffer[_IN.size : length])
             except OSError as error:
                 status = -(error.errno or errno.EIO)
-            with suppress(FileNotFoundError):  # who asked was killed, and waits no more
+            try:
                 os.writev(kernel, [_OUT.pack(_OUT.size + len(answer), status, unique), answer])
+            except OSError as error:  # who asked was killed, and waits no more; or it is unmounted
+                if error.errno not in (errno.ENOENT, errno.ENODEV):
+                    raise
 
     def _init(self, request: memoryview) -> bytes:
         major, minor, read_ahead, flags = struct.unpack_from("<IIII", request)
