@@ -20,10 +20,9 @@ FIELD_LIMIT = 1000
 # length. (Possessive quantifiers would say so, but Debian 12's Python 3.11.2 gets them wrong.)
 _FIELD = rb"[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
 _BLOCK = re.compile(rb"(>*From [^\n]*\n)?(?:" + _FIELD + rb")*")
-_FIELDS = re.compile(_FIELD)
-_SUBJECT = re.compile(
-    rb"^subject[ \t]*:((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)", re.IGNORECASE | re.MULTILINE
-)
+# Both in lines that have their end in front, which is quicker to find than a line's beginning.
+_FIELD_BEGINS = re.compile(rb"\n[^ \t]")
+_SUBJECT = re.compile(rb"\nsubject[ \t]*:((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)", re.IGNORECASE)
 # Python takes any name for a codec, some of which are slow or warn, and remembers for ever each one
 # that it does not find: memory that a sender of names could fill.
 _CHARSETS = frozenset(
@@ -61,12 +60,13 @@ def read_header(content: bytes) -> Header:
     block = _BLOCK.match(content)
     end = block.end() if block else 0
     first_field = max(block.end(1), 0) if block else 0  # behind a From_ line
-    subject = _SUBJECT.search(content, 0, end)
+    fields = b"\n" + content[first_field:end]
+    subject = _SUBJECT.search(fields)
     return Header(
         end=end,
-        fields=len(_FIELDS.findall(content, first_field, end)),
+        fields=len(_FIELD_BEGINS.findall(fields)),
         subject=decode_text(subject[1]) if subject else "",
-        after_subject=subject.end() if subject else end,
+        after_subject=first_field + subject.end() - 1 if subject else end,
         separated=end == len(content) or content[end : end + 1] == b"\n",
     )
 

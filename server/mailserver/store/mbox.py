@@ -24,10 +24,11 @@ _QUOTED = re.compile(rb"^>(?=>*From )", re.M)
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 # Fields that other programs write into a stored message; they say nothing of the message itself.
 _VOLATILE = re.compile(
-    rb"^(?:X-)?(?:Status|Keywords|UID|IMAP|IMAPbase|Content-Length|Lines):"
-    rb"[^\n]*\n(?:[ \t][^\n]*\n)*",
-    re.MULTILINE | re.IGNORECASE,
+    rb"\n(?:X-)?(?:Status|Keywords|UID|IMAP|IMAPbase|Content-Length|Lines):"
+    rb"[^\n]*(?:\n[ \t][^\n]*)*(?=\n)",
+    re.IGNORECASE,
 )
+"""Each with the line end before it, which is quicker to find than a line's beginning."""
 
 
 class Quoter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import mailbox
 from pathlib import Path
@@ -195,6 +196,25 @@ def test_status_fields_do_not_change_a_digest(field: bytes, place: int) -> None:
 )
 def test_all_else_changes_a_digest(other: bytes) -> None:
     assert mbox.digest([other]) != mbox.digest([FROM + b"Subject: x\n\nStatus: a\n\n"])
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        [b"Status: RO\n", b"x-uid: 1\n", b" more\n", b"\tmore\n", b"A: b\n", b"Lines\n"]
+    )
+)
+
+
+@given(_LINES, st.sampled_from([b"", b"\nStatus: a\n", b"Status: a", b" b"]))
+def test_what_counts_of_a_header_is_found_line_by_line(lines: list[bytes], end: bytes) -> None:
+    """Unique ids are made of it: they have to stay what they are."""
+    counted, skipping = [FROM], False
+    for line in lines:
+        begun = line.lower().startswith((b"status:", b"x-uid:"))
+        skipping = begun or (skipping and line[:1] in (b" ", b"\t"))
+        counted += [] if skipping else [line]
+    plain = hashlib.sha256(b"".join(counted) + end).digest()[: mbox.DIGEST_OCTETS]
+    assert mbox.digest([FROM + b"".join(lines) + end]) == plain
 
 
 def test_a_digest_does_not_depend_on_the_chunks_behind_the_first() -> None:
