@@ -243,6 +243,13 @@ def test_where_apop_is_offered(apop: str, clear_passwords: str, offered: bool, d
     assert server.stop() == 0
 
 
+def test_the_log_says_whose_mail_is_kept_here(data: Path) -> None:
+    """Whoever is told that relaying is not allowed looks there."""
+    server = Server("smtpmail", data, "--domain", "example.org")
+    assert server.wait_for(r"local domains: (.*)")[1] == "mailserver, example.org"
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("command", "option", "greeting"),
     [

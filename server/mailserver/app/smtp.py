@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ from mailserver.trust import greylist as greylisting
 from mailserver.trust.block_lists import BlockLists
 from mailserver.trust.dns import Resolver
 from mailserver.trust.gate import Gate
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -110,6 +113,7 @@ class Smtp:
                 raise CannotStart(str(problem)) from None
 
     def prepare(self, chosen: Settings) -> None:
+        log.info("local domains: %s", ", ".join(chosen.listening.domains))
         try:
             self._spool = Spool(chosen.data)
             self._spool.own()  # what a crash left half written goes before anybody writes there
