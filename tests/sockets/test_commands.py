@@ -247,6 +247,8 @@ def test_the_log_says_whose_mail_is_kept_here(data: Path) -> None:
     """Whoever is told that relaying is not allowed looks there."""
     server = Server("smtpmail", data, "--domain", "example.org")
     assert server.wait_for(r"local domains: (.*)")[1] == "mailserver, example.org"
+    with Raw(server.port) as raw:  # by then it minds signals
+        assert raw.line().startswith(b"220 ")
     assert server.stop() == 0
 
 
