@@ -108,15 +108,16 @@ class Listener:
 
     async def _run(self, stream: SocketStream, *, entered: bool) -> None:
         try:
-            if entered:
-                await self._lead(stream)
-            else:
-                self._refuse(stream, self._refusals.full)
-            await stream.close()
-        except ConnectionError:
-            pass  # the peer is gone
-        except Exception:
-            log.exception("a fault of this server; the connection from %s ends", stream.peer)
+            try:
+                if entered:
+                    await self._lead(stream)
+                else:
+                    self._refuse(stream, self._refusals.full)
+            except ConnectionError:
+                return  # the peer is gone
+            except Exception:
+                log.exception("a fault of this server; the connection from %s ends", stream.peer)
+            await stream.close()  # with what was said before a fault: it may be a 250
         finally:
             stream.abort()
 
