@@ -149,7 +149,8 @@ def _state(progress: Progress, *, held: bool) -> str:
         return "not tried yet"
     who = f"{outcome.said_by} said " if outcome.said_by else ""
     words = f"{outcome.fate.value}, {progress.tries} tries, at {_time(progress.last_try)}: "
-    following = "at once" if progress.next_try <= time.time() else _time(progress.next_try)
+    now = time.time()
+    following = "at once" if progress.due(now) <= now else _time(progress.next_try)
     end = f"; next try {following}" if progress.open and not held else ""
     return f"{words}{who}{outcome.text}{end}"
 

@@ -49,7 +49,7 @@ def relay(
         _router(chosen, threads),
         SmtpCourier(own_name, client_tls(chosen), Timeouts(), threads),
         patience,
-        World(threads, time.time, chance, wait, report),
+        World(threads, time.time, time.monotonic, chance, wait, report),
         share,
     )
 

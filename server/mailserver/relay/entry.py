@@ -134,6 +134,11 @@ class Progress:
         """It is to be tried."""
         return self.outcome is None or self.outcome.fate is Fate.TEMPORARY
 
+    def due(self, now: float) -> float:
+        """When it is to be tried, seconds since the epoch. If the last try is still to come the
+        clock was set back since, and what was noted then means nothing: at once."""
+        return self.next_try if self.last_try <= now else 0.0
+
 
 _UNTRIED = Progress()
 

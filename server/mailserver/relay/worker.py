@@ -105,7 +105,7 @@ class Relay:
         while not self._stopping:
             await self._obey()
             self._begin_jobs()
-            now = self._world.clock()
+            now = self._world.ticks()
             due = self._queue.next_due(now)
             seconds = LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(due - now, 0.0))
             await self._world.wait(seconds)
@@ -130,7 +130,7 @@ class Relay:
         return bool(self._at_work)
 
     def _begin_jobs(self) -> None:
-        while (job := self._queue.take(self._world.clock())) is not None:
+        while (job := self._queue.take(self._world.ticks())) is not None:
             task = asyncio.ensure_future(self._serve(job))
             self._at_work.add(task)
             task.add_done_callback(self._ended)
@@ -193,12 +193,13 @@ class Relay:
             self._jobs[message_id] = set()
             return
         due: dict[Job, float] = {}
+        now = self._world.clock()
         gives_up = message.entry.arrived + self._patience.lifetime
         for number, progress in enumerate(message.progress):
             if progress.open:
                 job = Job(message_id, self._destination(message, number))
-                due[job] = min(due.get(job, gives_up), progress.next_try)
-        if not due and reports.due(message, self._patience, self._world.clock()):
+                due[job] = min(due.get(job, gives_up), progress.due(now))
+        if not due and reports.due(message, self._patience, now):
             due[Job(message_id, NOWHERE)] = 0.0  # a crash came between the outcome and the report
         if not due:
             await self._world.in_thread(partial(self._spool.remove, message_id))
@@ -208,7 +209,7 @@ class Relay:
             self._queue.discard(job)
         self._jobs[message_id] = set(due)
         for job, at in due.items():
-            self._queue.add(job, at)
+            self._queue.add(job, self._world.ticks() + at - now)
 
     def _destination(self, message: QueuedMessage, number: int) -> str:
         recipient = message.entry.recipients[number]
@@ -231,7 +232,7 @@ class Relay:
                 done += 1
                 if line.connection is None or not line.connection.usable or self._stopping:
                     break
-                following = self._queue.more(destination, done, self._world.clock())
+                following = self._queue.more(destination, done, self._world.ticks())
                 if following is None:
                     break
                 job = following
@@ -239,11 +240,11 @@ class Relay:
                 await line.connection.close()
         except Exception:  # the others go on, and this one is tried later
             log.exception("a fault of this server; message %s waits", job.message_id)
-            self._queue.add(job, self._world.clock() + TROUBLE_SECONDS)
+            self._queue.add(job, self._world.ticks() + TROUBLE_SECONDS)
         finally:
             if self._queue.is_at_work(job):
                 self._queue.done(job)
-            self._queue.left(destination, self._world.clock(), answered=line.answered)
+            self._queue.left(destination, self._world.ticks(), answered=line.answered)
 
     async def _try(self, job: Job, line: _Line) -> None:
         await self._ledger.keep_unsaved(job.message_id)
@@ -256,7 +257,7 @@ class Relay:
             number
             for number, progress in enumerate(message.progress)
             if progress.open
-            and progress.next_try <= now + 1.0  # what is due at nearly the same time goes along
+            and progress.due(now) <= now + 1.0  # what is due at nearly the same time goes along
             and self._destination(message, number) == job.destination
         )
         done = False
@@ -283,7 +284,7 @@ class Relay:
 
     async def _connect(self, destination: str, line: _Line) -> Outcome | None:
         """None: there is a connection. Else why not."""
-        if self._queue.is_silent(destination, self._world.clock()):
+        if self._queue.is_silent(destination, self._world.ticks()):
             return self._why_silent.get(destination, _SILENT)
         try:
             line.connection = await self._courier.connect(self._router.hosts(destination))
@@ -331,4 +332,4 @@ class Relay:
                 return
             job = Job(message_id, NOWHERE)
             self._jobs.setdefault(message_id, set()).add(job)
-            self._queue.add(job, self._world.clock() + TROUBLE_SECONDS)
+            self._queue.add(job, self._world.ticks() + TROUBLE_SECONDS)

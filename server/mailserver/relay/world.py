@@ -20,6 +20,8 @@ class World:
     in_thread: InThread
     clock: Callable[[], float]
     """Seconds since the epoch."""
+    ticks: Callable[[], float]
+    """Seconds that go on evenly, whatever the clock is set to."""
     chance: Callable[[], float]
     """A number from 0 to 1."""
     wait: Callable[[float], Awaitable[None]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,7 +23,7 @@ from mailserver.message.envelope import (
     Recipient,
     Return,
 )
-from mailserver.message.outcome import Fate, Outcome
+from mailserver.message.outcome import Fate, Outcome, failed
 from mailserver.message.transaction import Transaction
 from mailserver.message.verdict import ACCEPTED, Kind, Verdict
 from mailserver.relay.backoff import Patience
@@ -66,6 +68,7 @@ class Destination:
         self.answers: dict[str, Outcome] = {}
         self.refuses: Outcome | None = None
         self.connections = 0
+        self.tried: list[float] = []
         self.got: list[tuple[float, tuple[str, ...], bytes]] = []
         self.most_recipients = 0
         self.recipients: int | None = None
@@ -109,7 +112,13 @@ class Internet:
 
     def __init__(self) -> None:
         self.now = NOW
+        self.fast = 0.0  # seconds by which the clock goes ahead of the time that goes by
+        self.set_right_at = math.inf
         self.destinations: dict[str, Destination] = {}
+
+    def clock(self) -> float:
+        """What a person reads."""
+        return self.now + (self.fast if self.now < self.set_right_at else 0.0)
 
     def at(self, domain: str) -> Destination:
         return self.destinations.setdefault(domain, Destination())
@@ -118,6 +127,7 @@ class Internet:
         host = await anext(hosts)
         destination = self.at(host.name)
         destination.connections += 1
+        destination.tried.append(self.now)
         await asyncio.sleep(0)
         if destination.refuses is not None:
             raise Unreachable(destination.refuses)
@@ -149,10 +159,17 @@ class Site:
         """As after a start of the process."""
         self.spool = Spool(self._data)
         self.queue = Queue(Most(), self.patience, lambda: 0.5)
-        self.outbox = SpoolOutbox(self.spool, here, lambda: self.internet.now, lambda: None)
+        self.outbox = SpoolOutbox(self.spool, here, self.internet.clock, lambda: None)
 
     def relay(self, share: Share) -> Relay:
-        world = World(here, lambda: self.internet.now, lambda: 0.5, self._wait, self._take_report)
+        world = World(
+            here,
+            self.internet.clock,
+            lambda: self.internet.now,
+            lambda: 0.5,
+            self._wait,
+            self._take_report,
+        )
         routes = {"a.test": StaticRoute("a.test")}
         router = Router(
             NoDns(), lambda name: False, lambda names: None, routes, ask_tls=self._ask_tls
@@ -279,15 +296,15 @@ def test_five_days_of_tries_and_then_it_goes_back(site: Site) -> None:
     site.put("bob@b.test")
     site.go()
     assert 25 < site.internet.at("b.test").connections < 45
-    (delayed_at, _, delayed), (failed_at, to, failed) = site.reports
+    (delayed_at, _, delayed), (failed_at, to, returned) = site.reports
     assert to == "alice@own.test"
     assert 4 * HOUR <= delayed_at < 9 * HOUR
     assert b"Action: delayed\r\nStatus: 4.2.0" in delayed
     assert 5 * DAY <= failed_at < 5 * DAY + 60
-    assert b"Action: failed\r\nStatus: 5.4.7" in failed
+    assert b"Action: failed\r\nStatus: 5.4.7" in returned
     assert (
         b"It was tried again and again, until it was too old.\r\n    mx said: 450 later\r\n"
-        in failed
+        in returned
     )
     assert site.left() == []
 
@@ -574,3 +591,16 @@ def test_a_report_about_a_message_with_requiretls_has_no_text(site: Site) -> Non
         site.put("bob@b.test", asked=MailParameters(returned=Return.FULL, require_tls=required))
     site.go()
     assert sorted(b"\r\ntext\r\n" in content for *_, content in site.reports) == [False, True]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_clock_that_is_set_back_makes_nothing_wait(site: Site, *, restarted: bool) -> None:
+    """RFC 5321 4.5.4.1: the next try is never further away than the longest wait."""
+    site.internet.fast, site.internet.set_right_at = 365 * DAY, NOW + 6 * HOUR
+    there = site.internet.at("b.test")
+    there.refuses = failed(Fate.TEMPORARY, "4.1", "down")
+    site.put("bob@b.test")
+    for part in (6 * HOUR, 2 * DAY) if restarted else (6 * HOUR + 2 * DAY,):
+        site.go(part)
+    times = [*there.tried, NOW + 6 * HOUR + 2 * DAY]
+    assert max(after - before for before, after in itertools.pairwise(times)) <= 4.8 * HOUR
