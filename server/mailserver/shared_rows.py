@@ -10,6 +10,7 @@ A process calls this from one thread: a lock on a range of a file holds between 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
@@ -30,6 +31,7 @@ BUCKETS = 1024
 ROWS = 8
 """In a bucket."""
 SECRET = "secret"
+_SECRET_OCTETS = 32
 
 _ROW = struct.Struct("<8sd")
 _BUCKET_OCTETS = ROWS * _ROW.size
@@ -59,7 +61,7 @@ class SharedFile:
 
 def open_in(data: Path, name: str, tables: int, buckets: int = BUCKETS) -> SharedFile:
     """A file for what all servers over a data folder count together, under the secret that they
-    have in common; it is made once. Raises OSError."""
+    have in common; it is made once. Raises OSError, also if it is not what was made."""
     parent = durable.open_folder(os.fspath(data))
     try:
         own = durable.open_folder(durable.OWN_FOLDER, parent, create=True)
@@ -68,8 +70,12 @@ def open_in(data: Path, name: str, tables: int, buckets: int = BUCKETS) -> Share
     path = data / durable.OWN_FOLDER / SECRET
     try:
         if not path.exists():
-            durable.create_once(SECRET, own, [secrets.token_bytes(32)])
-        return SharedFile(name, own, tables, path.read_bytes(), buckets)
+            durable.create_once(SECRET, own, [secrets.token_bytes(_SECRET_OCTETS)])
+        secret = path.read_bytes()
+        if len(secret) != _SECRET_OCTETS:
+            said = f"not the {_SECRET_OCTETS} octets that were made; without it, new ones are"
+            raise OSError(errno.EINVAL, said, f"{durable.OWN_FOLDER}/{SECRET}")
+        return SharedFile(name, own, tables, secret, buckets)
     finally:
         os.close(own)
 

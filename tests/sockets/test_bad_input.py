@@ -310,7 +310,7 @@ def test_a_mailbox_that_is_no_plain_file(
     recipients = (b"RCPT TO:<%s@mailserver>" % name.encode() for name in (user, other))
     with mail.raw_smtp(b"HELO c", b"MAIL FROM:<>", *recipients, b"DATA") as smtp:
         reply = smtp.ask(b"Subject: x\r\n.")
-        assert reply == b"451 Mailbox cannot be written; its owner was told why"
+        assert reply == b"451 Mailbox cannot be written; the server's log says why"
     mail.smtp.wait_for(f"mail for {user} is refused")
     with mail.raw_pop3() as pop3:
         pop3.ask(b"USER " + user.encode())

@@ -124,7 +124,9 @@ def test_users_are_read_again_when_their_list_changes(mail: Mail) -> None:
     client.pass_("other word")
     assert client.stat()[0] == 1
     client.quit()
-    users.write_text(kept.replace(f"{user} secret\n", ""))
+    without = mail.data / "without"
+    without.write_text(kept.replace(f"{user} secret\n", ""))
+    without.replace(users)
     with mail.raw_smtp(b"HELO c", b"MAIL FROM:<>") as smtp:
         assert smtp.ask(b"RCPT TO:<%s@mailserver>" % user.encode()) == b"550 No such user"
     users.write_text(kept)

@@ -42,6 +42,10 @@ class Accounts(Protocol):
     def find(self, local_part: str) -> str | None:
         """The user who gets mail for this local part; case does not matter. None: nobody."""
 
+    @property
+    def uncertain(self) -> bool:
+        """They cannot be read just now, and are what they were: who is not found may be there."""
+
     async def check(self, user: str, password: str, peer: str) -> CheckResult:
         """Is this the user's password? Counts by itself what came of it."""
 

@@ -33,10 +33,13 @@ FILE_LIMIT = 16 * 1024 * 1024
 FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
+SETTLED_SECONDS = 0.1
+"""Without a change, until it is believed that users are gone from a file that is written in place:
+a moment ago it may have been empty."""
 HASHING_THREADS = 2
 """At once; each takes milliseconds of a core, and memory."""
 
-Version = tuple[int, int, int]
+Version = tuple[int, int, int, int]
 
 
 class AccountsUnusable(Exception):
@@ -57,7 +60,9 @@ class UsersFile:
         when the folder cannot be written. What takes long goes through `in_thread`; `clock` in
         seconds, the same for all processes of this machine."""
         self._version: Version | None
-        self._path, self._version, self._users = first_look(data)
+        self._path, found, self._users = first_look(data)
+        self._version, self._inode = version_of(found), found.st_ino
+        self._half_written: Version | None = None  # this one may be
         self._name = str(self._path)  # looking at the file by its name is twice as fast
         self._in_thread = in_thread or Threads("hashing", HASHING_THREADS)
         self._checking = Checking(self._in_thread, clock)
@@ -103,6 +108,8 @@ class UsersFile:
         except TooBusy:
             return CheckResult(wait=TooBusy.seconds)
         self.note(user, peer, right=right)
+        if not right and self.uncertain:
+            return CheckResult(wait=TooBusy.seconds)
         return CheckResult(name if right else None)
 
     def must_wait(self, user: str, peer: str) -> float:
@@ -133,40 +140,64 @@ class UsersFile:
         """See `base.Accounts`."""
         self._slow_down.note(user, peer, right=right)
 
+    @property
+    def uncertain(self) -> bool:
+        """See `base.Accounts`."""
+        return self._version is None
+
     def _current(self) -> UsersList:
         try:
             found = os.stat(self._name)
-            if version_of(found) != self._version:
-                self._users = _read(self._path, found)
-                # a file that changes while it is read is read again at the next look
-                self._version = version_of(found)
+            version = version_of(found)
+            # a file that changes while it is read is read again at the next look
+            if version != self._version and not self._is_half_written(found, version):
+                self._take(found, parse(read_file(self._path, found)))
         except OSError as error:
             if self._version is not None:  # say it once
                 log.error("%s: %s; the users stay as they were", self._path, error.strerror)
                 self._version = None
         return self._users
 
+    def _take(self, found: os.stat_result, users: UsersList) -> None:
+        version = version_of(found)
+        someone_is_gone = not self._users.names.keys() <= users.names.keys()
+        if someone_is_gone and self._is_fresh(os.stat(self._name)):
+            self._half_written = version
+            return
+        self._users, self._version, self._inode = users, version, found.st_ino
+        _tell(self._path, users)
 
-def first_look(data: Path) -> tuple[Path, Version, UsersList]:
+    def _is_half_written(self, found: os.stat_result, version: Version) -> bool:
+        return version == self._half_written and self._is_fresh(found)
+
+    def _is_fresh(self, found: os.stat_result) -> bool:
+        """It was written to in place just now. A file that takes the place of another is whole,
+        unless it is empty."""
+        if found.st_ino != self._inode and found.st_size:
+            return False
+        return 0.0 <= time.time() - found.st_mtime < SETTLED_SECONDS
+
+
+def first_look(data: Path) -> tuple[Path, os.stat_result, UsersList]:
     """The list of users in a data folder, and in the log what is wrong with it; raises
     AccountsUnusable. Changes nothing."""
     path = find_file(data)
     try:
         found = os.stat(path)
-        users = _read(path, found)
+        users = parse(read_file(path, found))
     except OSError as error:
         raise AccountsUnusable(f"{path}: {error.strerror}") from None
+    _tell(path, users)
     if found.st_mode & 0o077:
         log.warning("%s can be read by others; chmod 600 keeps it from them", path)
-    return path, version_of(found), users
+    return path, found, users
 
 
-def _read(path: Path, found: os.stat_result) -> UsersList:
-    users = parse(read_file(path, found))
+def _tell(path: Path, users: UsersList) -> None:
     for problem in users.problems:
         log.warning("%s: %s", path, problem)
-    log.info("%s: %d users", path, len(users.credentials))
-    return users
+    level = logging.INFO if users.credentials else logging.WARNING
+    log.log(level, "%s: %d users", path, len(users.credentials))
 
 
 def find_file(data: Path) -> Path:
@@ -190,4 +221,4 @@ def read_file(path: Path, found: os.stat_result) -> bytes:
 
 def version_of(found: os.stat_result) -> Version:
     """Differs when the file has changed."""
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

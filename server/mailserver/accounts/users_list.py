@@ -15,7 +15,11 @@ from mailserver.wire.value import value
 
 # The name is also the name of the user's folder, so it can be nothing but a plain name.
 _USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}")
-NAME_RULE = "letters, digits and . _ + - only, at most 64, a letter or digit first"
+_TAKEN = ("users.txt", "user.txt", "mailserver.toml", "lost+found")
+NAME_RULE = (
+    "letters, digits and . _ + - only, at most 64, a letter, digit or _ first, and not "
+    f"{', '.join(_TAKEN)}, which are others' names in the data folder"
+)
 _GAP = re.compile(r"[ \t]+")
 
 
@@ -69,7 +73,7 @@ def words(line: bytes) -> tuple[str, str]:
 
 def is_user_name(name: str) -> bool:
     """Can a user have this name?"""
-    return _USER_NAME.fullmatch(name) is not None
+    return bool(_USER_NAME.fullmatch(name)) and name.lower().removesuffix(".new") not in _TAKEN
 
 
 def _read(name: str, text: str) -> Credential:

@@ -70,7 +70,8 @@ def open_data(chosen: Settings) -> tuple[UsersFile, FileStore]:
         hint = ""
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = _must_be_writable(data)
-        raise CannotStart(f"{data}: {error.strerror}{hint}") from None
+        what = f"{error.filename}: " if error.filename else ""
+        raise CannotStart(f"{data}: {what}{error.strerror}{hint}") from None
 
 
 def open_certificate(chosen: Settings, protocols: Sequence[bytes] = ()) -> ServerTls:

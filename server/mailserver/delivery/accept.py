@@ -95,6 +95,7 @@ class Reception:
         self._own_name = policy.addresses.domains[0]
         self._of_address = counts.messages_of_address if counts else None
         self._of_user = counts.messages_of_user if counts else None
+        self._accounts = accounts
         self._book = AddressBook(policy.addresses, accounts)
         self._expansion = Expansion(self._book, rewriting, rewrites=policy.rewrites)
         self._store = store
@@ -131,13 +132,17 @@ class Reception:
         members = self._expansion.members(mailbox)
         users = [one.to for one in members if isinstance(one.to, str)]
         if not members or (not users and self._outbox is None):
-            return Verdict(Kind.NO_SUCH_USER)
+            return self._nobody()
         octets = (envelope.parameters.octets if envelope else 0) or 0
         if any(self._is_full(user, octets) for user in users):
             return Verdict(Kind.MAILBOX_FULL)
         if len(users) == len(members):
             return ACCEPTED
         return FORWARDED if forwarded < FORWARDS_LIMIT else Verdict(Kind.TOO_MANY_FORWARDS)
+
+    def _nobody(self) -> Verdict:
+        """Has this address; as far as can be known."""
+        return Verdict(Kind.USERS_UNREADABLE if self._accounts.uncertain else Kind.NO_SUCH_USER)
 
     def has_place(self, recipients: int, counted: int) -> bool:
         """A message with so many recipients, of which so many are counted, may have one more: each
@@ -191,7 +196,7 @@ class Reception:
             return await self._accept_both(deposit, expanded.leaving, message)
         if deposit:
             return await self._append(deposit)
-        return Verdict(Kind.NO_SUCH_USER)  # all accounts vanished since RCPT
+        return self._nobody()  # all accounts vanished since RCPT
 
     async def _accept_both(
         self, deposit: Deposit, leaving: tuple[Leaving, ...], message: Taken

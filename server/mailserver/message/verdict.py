@@ -13,6 +13,7 @@ class Kind(Enum):
     ACCEPTED = auto()
     FORWARDED = auto()
     NO_SUCH_USER = auto()
+    USERS_UNREADABLE = auto()
     NO_RELAYING = auto()
     TOO_MANY_MESSAGES = auto()
     TOO_MANY_HOPS = auto()

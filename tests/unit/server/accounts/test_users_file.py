@@ -18,6 +18,7 @@ from mailserver.accounts.credential import NOBODY, Hashed
 from mailserver.accounts.password import SCRAM_ITERATIONS, scram_keys
 from mailserver.accounts.slowdown import Failures
 from mailserver.accounts.users_file import AccountsUnusable, UsersFile
+from mailserver.durable import OWN_FOLDER
 
 T = TypeVar("T")
 
@@ -31,6 +32,12 @@ def path(tmp_path: Path) -> Path:
 def users(path: Path) -> UsersFile:
     path.write_text("Alice wonder land\nbob builder\n")
     return UsersFile(path.parent)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Other content, a while ago: whoever is missing there is gone."""
+    path.write_text(text)
+    os.utime(path, (0, 0))
 
 
 def check(users: UsersFile, user: str, password: str) -> str | None:
@@ -64,17 +71,17 @@ def test_mail_for_postmaster_goes_to_the_first(users: UsersFile, path: Path) -> 
     assert users.find("postmaster") == "Alice"
     assert users.find("PostMaster") == "Alice"
     assert check(users, "postmaster", "wonder land") is None
-    path.write_text("bob builder\nPostmaster stamp\n")
+    rewrite(path, "bob builder\nPostmaster stamp\n")
     assert users.find("postmaster") == "Postmaster"
 
 
 def test_a_postmaster_where_nobody_is(users: UsersFile, path: Path) -> None:
-    path.write_text("# nobody\n")
+    rewrite(path, "# nobody\n")
     assert users.find("postmaster") is None
 
 
 def test_a_change_is_seen(users: UsersFile, path: Path) -> None:
-    path.write_text("Alice other\ncarol new\n")
+    rewrite(path, "Alice other\ncarol new\n")
     assert users.find("bob") is None
     assert check(users, "Alice", "wonder land") is None
     assert check(users, "Alice", "other") == "Alice"
@@ -93,8 +100,43 @@ def test_a_file_that_replaces_it_is_seen(users: UsersFile, path: Path) -> None:
 
 
 def test_an_empty_file_has_nobody(users: UsersFile, path: Path) -> None:
-    path.write_bytes(b"")
+    rewrite(path, "")
     assert users.find("bob") is None
+
+
+def test_a_file_that_is_being_written_takes_nobody_away(users: UsersFile, path: Path) -> None:
+    """`cp`, a shell's `>` and many editors empty the file first, and then fill it."""
+    with path.open("w") as file:
+        assert users.find("bob") == "bob"
+        file.write("Alice wonder land\n")
+        file.flush()
+        assert check(users, "bob", "builder") == "bob"
+        file.write("carol new\n")
+    assert users.find("bob") == "bob"
+    os.utime(path, (0, 0))
+    assert users.find("bob") is None
+    assert users.find("carol") == "carol"
+
+
+def test_who_is_written_behind_the_others_is_there_at_once(users: UsersFile, path: Path) -> None:
+    with path.open("a") as file:
+        file.write("carol new\n")
+    assert users.find("carol") == "carol"
+
+
+def test_what_cannot_be_read_is_uncertain(users: UsersFile, path: Path) -> None:
+    """Nobody is told for good that a user is not there, or that a password is wrong."""
+    path.rename(path.with_name("away"))
+    assert users.find("carol") is None
+    assert users.uncertain
+    assert check(users, "bob", "builder") == "bob"
+    for user in ("bob", "carol"):
+        answer = asyncio.run(users.check(user, "wrong", "192.0.2.1"))
+        assert answer.user is None
+        assert answer.wait
+    path.with_name("away").rename(path)
+    assert users.find("carol") is None
+    assert not users.uncertain
 
 
 def test_an_unchanged_file_is_not_read_again(
@@ -116,7 +158,7 @@ def test_when_it_is_gone_the_users_stay(
     [said] = caplog.messages
     assert "the users stay as they were" in said
     caplog.clear()
-    path.write_text("carol new\n")
+    rewrite(path, "carol new\n")
     assert users.find("carol") == "carol"
     assert users.find("bob") is None
     path.unlink()
@@ -144,7 +186,7 @@ def test_when_it_becomes_something_else_the_users_stay(
 def test_problems_are_said_once_a_version(
     users: UsersFile, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path.write_text("bob builder\n../alice x\n")
+    rewrite(path, "bob builder\n../alice x\n")
     for _ in range(3):
         assert users.find("bob") == "bob"
     assert [m for m in caplog.messages if "line 2" in m] == [caplog.messages[0]]
@@ -251,10 +293,10 @@ def test_a_hashed_password_is_hashed_once(hashed: UsersFile, work: Work) -> None
 
 def test_a_new_password_ends_the_old_one_at_once(hashed: UsersFile, path: Path) -> None:
     assert check(hashed, "alice", "secret") == "alice"
-    path.write_text(f"alice {credential.write(OTHER)}\n")
+    rewrite(path, f"alice {credential.write(OTHER)}\n")
     assert check(hashed, "alice", "secret") is None
     assert check(hashed, "alice", "other") == "alice"
-    path.write_text("bob builder\n")
+    rewrite(path, "bob builder\n")
     assert check(hashed, "alice", "other") is None
 
 
@@ -363,8 +405,9 @@ def test_keys_that_are_kept(hashed: UsersFile, path: Path, work: Work) -> None:
     asyncio.run(hashed.scram_keys("bob"))
     asyncio.run(hashed.scram_keys("carol"))
     assert work.calls == 3  # the same for each
-    path.write_text(
-        f"alice {credential.write(SECRET)}\ndave {credential.write(Hashed(SECRET.argon2, None))}\n"
+    rewrite(
+        path,
+        f"alice {credential.write(SECRET)}\ndave {credential.write(Hashed(SECRET.argon2, None))}\n",
     )
     assert asyncio.run(hashed.scram_keys("alice")) == SECRET.keys
     unknown = asyncio.run(hashed.scram_keys("dave"))
@@ -394,11 +437,18 @@ def test_a_file_that_others_can_read(
     assert len([m for m in caplog.messages if "can be read by others" in m]) == said
 
 
+@pytest.mark.parametrize("octets", [b"", bytes(70)])
+def test_a_secret_that_is_not_what_was_made(users: UsersFile, path: Path, octets: bytes) -> None:
+    (path.parent / OWN_FOLDER / "secret").write_bytes(octets)
+    with pytest.raises(OSError, match="not the 32 octets that were made"):
+        UsersFile(path.parent)
+
+
 def test_no_password_is_ever_logged(
     hashed: UsersFile, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    path.write_text("alice {ARGON2ID}topsecret\nbob top\tsecret\n-x topsecret\nbob topsecret\n")
+    rewrite(path, "alice {ARGON2ID}topsecret\nbob top\tsecret\n-x topsecret\nbob topsecret\n")
     check(hashed, "alice", "topsecret")
     assert len(caplog.messages) >= 4
     assert "topsecret" not in caplog.text
