@@ -97,6 +97,7 @@ class Machine:
         self.login_delay = login_delay
         self.tls = tls
         self.now = NOW
+        self.ticks = 0.0  # of the clock that nobody sets
         self.users = UsersFile(data, hashing)
         self.access = Access(self.users, lambda: NONCE, lambda peer: clear_passwords, tls)
         self.encrypted = encrypted
@@ -187,7 +188,14 @@ class Machine:
         )
         run(
             Pop3Driver(
-                stream, self.domain, timeouts, access, self.users, self.store, self.opening
+                stream,
+                self.domain,
+                timeouts,
+                access,
+                self.users,
+                self.store,
+                self.opening,
+                lambda: self.ticks,
             ).run()
         )
 

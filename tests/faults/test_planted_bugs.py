@@ -122,13 +122,14 @@ def never_sync_a_folder(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_the_last(patch: pytest.MonkeyPatch) -> None:
-    def delete(self: FileMaildrop, numbers: Any) -> None:
+    def delete(self: FileMaildrop, numbers: Any) -> int:
         file = self._locked_file()
         try:
             entries = self._listing.entries
             gone = {entries[number - 1].offset for number in numbers}
             kept = [entry for entry in entries[:-1] if entry.offset not in gone]
             file.rewrite(entries, kept)
+            return len(gone)
         finally:
             file.close()
 

@@ -45,7 +45,8 @@ def _as_json(report: Report) -> str:
 def _as_text(report: Report) -> str:
     state = "repaired" if report.repaired else "ok" if report.clean else "NOT OK"
     lines = [f"{report.user}: {report.messages} messages, {report.octets} octets: {state}"]
-    lines += [f"  {problem}" for problem in report.problems]
+    remedy = "repaired" if report.repaired else "--repair"
+    lines += [f"  {problem}; {remedy}: {problem.remedy}" for problem in report.problems]
     if report.unusable:
         lines.append(f"  {report.unusable}")
     return "".join(f"{line}\n" for line in lines)

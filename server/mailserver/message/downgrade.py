@@ -41,6 +41,8 @@ class AsciiHeader:
     def __init__(self) -> None:
         self._waiting = b""
         self._over = False  # the header has gone
+        self.growth = 0
+        """Octets by which it became longer; negative: shorter."""
 
     def take(self, content: bytes) -> bytes:
         """What can go on by now."""
@@ -53,12 +55,19 @@ class AsciiHeader:
             return b""
         self._over = True
         header = seen[:end] if end != 1 else seen
-        return seen if header.isascii() else ascii_header(header) + seen[len(header) :]
+        return self._converted(header) + seen[len(header) :]
 
     def end(self) -> bytes:
         """The rest: a message that was nothing but a header."""
         waiting, self._waiting = self._waiting, b""
-        return b"" if self._over else ascii_header(waiting)
+        return b"" if self._over else self._converted(waiting)
+
+    def _converted(self, header: bytes) -> bytes:
+        if header.isascii():
+            return header
+        converted = ascii_header(header)
+        self.growth = len(converted) - len(header)
+        return converted
 
 
 def ascii_header(header: bytes) -> bytes:

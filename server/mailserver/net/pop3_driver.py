@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from mailserver.accounts.base import Accounts, CheckResult
@@ -52,7 +53,7 @@ class Access:
     nonce: Callable[[], str]
     """A new text that cannot be guessed: letters, digits, `-` and `_`."""
     clock: Callable[[], float]
-    """Seconds since the epoch."""
+    """Seconds since the epoch, for `login_delay`."""
     clear_passwords: Callable[[str], bool]
     """A client at this IP address may send a password without TLS."""
     tls: ServerTls | None = None
@@ -81,6 +82,7 @@ class Pop3Driver:
         accounts: Accounts,
         store: MailStore,
         in_thread: InThread,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._domain = domain
@@ -91,7 +93,7 @@ class Pop3Driver:
         self._in_thread = in_thread
         self._maildrop: Maildrop | None = None  # set, and locked, from login to the end
         self._authentication: Authentication | None = None  # the AUTH that goes on
-        self._line_pace = LinePace(access.clock)
+        self._line_pace = LinePace(clock)
         self._waiting: Event | None = None  # came while `_came` took what came
         self._ended = False  # the client says no more, or too slowly
         # who listens can try passwords on its MD5, and who answers can shorten that (CVE-2007-1558)
@@ -168,7 +170,7 @@ class Pop3Driver:
                     self._session.send_message(at_hand)
                     self._session.message_sent()
                 case Update(()):
-                    self._session.updated()
+                    self._session.updated(0)
                 case event:
                     return event
 
@@ -292,7 +294,8 @@ class Pop3Driver:
         if self._access.login_delay:
             now = int(self._access.clock())
             try:
-                if now - maildrop.last_login() < self._access.login_delay:
+                # a login that is still to come was noted before the clock was set back
+                if 0 <= now - maildrop.last_login() < self._access.login_delay:
                     raise _TooSoon
                 maildrop.note_login(now)
             except BaseException:
@@ -325,12 +328,12 @@ class Pop3Driver:
         maildrop = self._maildrop
         assert maildrop is not None
         try:
-            await self._in_thread(lambda: maildrop.delete(numbers))
+            deleted = await self._in_thread(lambda: maildrop.delete(numbers))
         except (OSError, MailboxUnusable) as error:
             log.error("deletions could not be carried out: %s", error)
             self._session.refuse(replies.UPDATE_FAILED)
         else:
-            self._session.updated()
+            self._session.updated(deleted)
 
     def _close_maildrop(self) -> None:
         if self._maildrop is not None:

@@ -90,7 +90,7 @@ class Retrieve:
 
 @value(frozen=True, slots=True)
 class Update:
-    """* QUIT: carry out these deletions; `session.updated()` or `session.refuse(reply)`."""
+    """* QUIT: carry out these deletions; `session.updated(n)` or `session.refuse(reply)`."""
 
     numbers: tuple[int, ...]
 

@@ -22,6 +22,11 @@ class OutgoingMessage:
         """No more content is wanted."""
         return self._top is not None and self._top.complete
 
+    @property
+    def growth(self) -> int:
+        """Octets by which the header is longer in ASCII, once any of it can be sent."""
+        return self._header.growth if self._header is not None else 0
+
     def encode(self, content: bytes) -> bytes:
         """The octets to send for this chunk."""
         if self._header is not None:

@@ -75,6 +75,7 @@ class Pop3Session:
         self._maildrop: OpenMaildrop | None = None  # from the login on
         self._waiting: Event | None = None
         self._outgoing: OutgoingMessage | None = None
+        self._headline_sent = False  # of the answer to a Retrieve
         self._commands_left = offer.commands
         self._errors = 0
         self._failed_logins = 0
@@ -101,7 +102,7 @@ class Pop3Session:
     @property
     def sending_message(self) -> bool:
         """The answer to a Retrieve has begun and not ended."""
-        return self._outgoing is not None
+        return self._headline_sent
 
     def next_event(self) -> Event:
         """What to do now."""
@@ -148,32 +149,45 @@ class Pop3Session:
         if self._outgoing is None:
             assert isinstance(self._waiting, Retrieve)
             assert self._maildrop is not None
-            number, lines = self._waiting.number, self._waiting.lines
-            self._outgoing = OutgoingMessage(lines, utf8=self._client.utf8)
-            size = f"{self._maildrop.size(number)} octets"
-            self._out += replies.ok(size if lines is None else "top of message")
-        self._out += self._outgoing.encode(content)
+            self._outgoing = OutgoingMessage(self._waiting.lines, utf8=self._client.utf8)
+        self._send_content(self._outgoing, self._outgoing.encode(content))
         return not self._outgoing.complete
 
     def message_sent(self) -> None:
         """The end of the answer to Retrieve."""
-        self._answer(Retrieve)
         assert self._outgoing is not None
-        self._out += self._outgoing.end()
-        self._outgoing = None
+        self._send_content(self._outgoing, self._outgoing.end())
+        self._answer(Retrieve)
+        self._outgoing, self._headline_sent = None, False
         self._allow_commands()
 
-    def updated(self) -> None:
-        """The answer to Update: all deletions are on stable storage."""
+    def _send_content(self, outgoing: OutgoingMessage, octets: bytes) -> None:
+        """Behind the headline, which waits for them: then it is known how long the header is."""
+        if octets and not self._headline_sent:
+            assert isinstance(self._waiting, Retrieve)
+            assert self._maildrop is not None
+            size = self._maildrop.size(self._waiting.number) + outgoing.growth
+            whole = self._waiting.lines is None
+            self._out += replies.ok(f"{size} octets" if whole else "top of message")
+            self._headline_sent = True
+        self._out += octets
+
+    def updated(self, deleted: int) -> None:
+        """The answer to Update: all deletions are on stable storage, so many. What another program
+        has changed is another message, and stays (RFC 1939 7)."""
         self._answer(Update)
         assert self._maildrop is not None
-        deleted = len(self._maildrop.deleted)
-        self._out += replies.ok(f"bye, {deleted} deleted" if deleted else "bye")
+        marked = len(self._maildrop.deleted)
+        farewell = f"bye, {deleted} deleted" if marked else "bye"
+        if deleted < marked:
+            farewell += f"; another program has changed or removed {marked - deleted} meanwhile"
+        self._out += replies.ok(farewell)
         self.state = State.CLOSED
 
     def refuse(self, reply: str) -> None:
         """The answer to any event: no, and why."""
         refused, self._waiting = self._waiting, None
+        self._outgoing = None
         self._out += replies.err(reply)
         if isinstance(refused, Update):  # RFC 1939 6: the session ends, nothing was deleted
             self.state = State.CLOSED

@@ -24,7 +24,15 @@ Reader = Callable[[str], Any]
 
 
 def read(cursor: Cursor, known: dict[str, tuple[str, Reader]]) -> dict[str, Any]:
-    """*( SP esmtp-keyword ["=" esmtp-value] ) (RFC 5321 4.1.2): fields and their values."""
+    """*( SP esmtp-keyword ["=" esmtp-value] ) (RFC 5321 4.1.2): fields and their values; raises
+    Refused."""
+    try:
+        return _read(cursor, known)
+    except SyntaxProblem as problem:
+        raise Refused(replies.BAD_PARAMETERS.with_detail(str(problem))) from None
+
+
+def _read(cursor: Cursor, known: dict[str, tuple[str, Reader]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     while not cursor.at_end():
         cursor.expect(" ", "a space before the parameter")

@@ -122,9 +122,10 @@ class Maildrop(Protocol):
         """Leave word when a session was let in (seconds since the epoch), for LOGIN-DELAY
         (RFC 2449 6.5); raises OSError."""
 
-    def delete(self, numbers: Sequence[int]) -> None:
-        """Remove these messages durably, all or none; what arrived meanwhile stays. Nothing can be
-        read behind it."""
+    def delete(self, numbers: Sequence[int]) -> int:
+        """Remove these messages durably, all or none; what arrived meanwhile stays. How many they
+        were: those that another program removed or changed are not there. Nothing can be read
+        behind it."""
 
     def close(self) -> None:
         """Free the maildrop for the next session."""

@@ -53,12 +53,11 @@ class Problem:
     """The message it concerns; None: the file, or what belongs to no message."""
     what: str
     remedy: str
+    """What a repair makes of it."""
 
     def __str__(self) -> str:
         where = f"message {self.message}, " if self.message else ""
-        return (
-            f"{where}octets {self.octet} to {self.octet + self.octets}: {self.what}: {self.remedy}"
-        )
+        return f"{where}octets {self.octet} to {self.octet + self.octets}: {self.what}"
 
 
 @dataclass(slots=True)

@@ -156,22 +156,23 @@ class MailboxFile(Opened):
 
     # -- removing ----------------------------------------------------------------------------------
 
-    def remove(self, ids: Collection[str], *, untouched: bool) -> None:
-        """Remove the messages with these unique ids, durably; raises OSError. Each message is
-        looked at, and those that go are so to the octet unless the file is `untouched`.
+    def remove(self, ids: Collection[str], *, untouched: bool) -> int:
+        """Remove the messages with these unique ids, durably, and say how many there were; raises
+        OSError. Each message is looked at, and those that go are so to the octet unless the file is
+        `untouched`.
 
         Where it is written anew, the old file is the truth until the rename, and from then on the
         new one; both are whole.
         """
         try:
-            self._remove(ids, self.entries(), untouched=untouched)
+            return self._remove(ids, self.entries(), untouched=untouched)
         except NotThere:
             self.refresh()
             entries = scan(self.mailbox, self.end, [])
             self.save(entries)
-            self._remove(ids, entries, untouched=True)
+            return self._remove(ids, entries, untouched=True)
 
-    def _remove(self, ids: Collection[str], entries: list[Entry], *, untouched: bool) -> None:
+    def _remove(self, ids: Collection[str], entries: list[Entry], *, untouched: bool) -> int:
         going: list[Entry] = []
         kept: list[Entry] = []
         for entry in entries:
@@ -185,3 +186,4 @@ class MailboxFile(Opened):
             self.truncate(entries, kept)
         else:
             self.rewrite(entries, kept)
+        return len(going)

@@ -223,8 +223,9 @@ class FileMaildrop:
         """See `base.Maildrop`."""
         self._session_lock.note(when)
 
-    def delete(self, numbers: Sequence[int]) -> None:
-        """Remove these messages durably, all or none; what arrived meanwhile stays.
+    def delete(self, numbers: Sequence[int]) -> int:
+        """Remove these messages durably, all or none, and say how many of them were still there;
+        what arrived meanwhile stays.
 
         They are found by their unique ids, so it matters not who wrote to the file meanwhile; and
         are looked at to the octet if anybody did. Nothing can be read any more after this: the old
@@ -233,7 +234,7 @@ class FileMaildrop:
         gone = {self._listing.entries[number - 1].unique_id for number in numbers}
         file = self._locked_file(replace=True)
         try:
-            file.remove(gone, untouched=file.is_still(self._inode, self._changed))
+            return file.remove(gone, untouched=file.is_still(self._inode, self._changed))
         finally:
             file.close()
             self._let_go()

@@ -90,11 +90,13 @@ class MemoryMaildrop:
     def note_login(self, when: int) -> None:
         self._store.last_logins[self._user] = when
 
-    def delete(self, numbers: Sequence[int]) -> None:
+    def delete(self, numbers: Sequence[int]) -> int:
         gone = {self._messages[number - 1].unique_id for number in numbers}
         with self._store.lock:
             mailbox = self._store.mailboxes.get(self._user, [])
+            before = len(mailbox)
             mailbox[:] = [message for message in mailbox if message.unique_id not in gone]
+            return before - len(mailbox)
 
     def close(self) -> None:
         if self._open:

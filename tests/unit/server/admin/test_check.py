@@ -39,7 +39,7 @@ def test_found_and_repaired(
     told = capsys.readouterr()
     assert told.out.startswith(
         f"bob: 1 messages, {size + 100} octets: NOT OK\n"
-        f"  octets {size} to {size + 100}: zeros: moved to .mailserver/lost+found/bob-"
+        f"  octets {size} to {size + 100}: zeros; --repair: moved to .mailserver/lost+found/bob-"
     )
     assert "--repair" in told.err
     assert run(tmp_path, "--repair", "--json") == 0

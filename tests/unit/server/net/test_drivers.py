@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -244,10 +245,23 @@ def test_an_account_that_vanishes_under_way_gets_nothing(machine: Machine) -> No
     def chunks() -> Iterator[bytes]:
         yield OPENING + b"Subject: x\r\n"
         (machine.data / "users.txt").write_text("alice wonderland\n")
+        os.utime(machine.data / "users.txt", (0, 0))  # it is not being written any more
         yield b".\r\n"
 
     assert machine.smtp(chunks()).sent.endswith(b"550 No such user\r\n")
     assert machine.mailbox("bob") == b""
+
+
+def test_nobody_is_refused_for_good_while_the_users_cannot_be_read(machine: Machine) -> None:
+    """RFC 5321 4.2.1: another process may know him."""
+    (machine.data / "users.txt").rename(machine.data / "away")
+    stream = machine.smtp(
+        [b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<carol@mailserver>\r\nRCPT TO:<bob@mailserver>\r\n"]
+    )
+    assert stream.sent.endswith(
+        b"451 4.3.0 The list of users cannot be read now; try again later\r\n"
+        b"250 2.1.5 OK recipient accepted\r\n"
+    )
 
 
 # -- POP3 --------------------------------------------------------------------
@@ -280,7 +294,8 @@ def test_a_line_to_pop3_has_no_more_time_than_an_octet(machine: Machine) -> None
         def drip(seconds: float = seconds) -> Iterator[bytes]:
             for octet in b"CAPA\r\n" * 2:
                 yield bytes((octet,))
-                machine.now += int(seconds)
+                machine.ticks += seconds
+                machine.now -= 86_400  # somebody sets the clock
 
         sent = bytes(machine.pop3(drip()).sent)
         assert sent.count(b"+OK capabilities follow") == (2 if whole else 0)
@@ -324,6 +339,23 @@ def test_a_message_that_another_program_moved(machine: Machine) -> None:
 
     stream = machine.pop3(chunks())
     assert stream.sent.endswith(b"-ERR the message cannot be read any more\r\n+OK\r\n")
+
+
+def test_a_message_that_another_program_changed_is_not_said_to_be_deleted(machine: Machine) -> None:
+    """It is another message now, which the client has not seen."""
+    for subject in (b"tea", b"rum"):
+        machine.deliver("alice", b"Subject: %b\r\n\r\nold\r\n" % subject)
+    mailbox = machine.data / "alice" / "mymailbox"
+
+    def chunks() -> Iterator[bytes]:
+        yield LOGIN + b"DELE 1\r\nDELE 2\r\n"
+        mailbox.write_bytes(mailbox.read_bytes().replace(b"old", b"new", 1))
+        yield b"QUIT\r\n"
+
+    said = b"+OK bye, 1 deleted; another program has changed or removed 1 meanwhile\r\n"
+    assert machine.pop3(chunks()).sent.endswith(said)
+    assert mailbox.read_bytes().count(b"\nSubject: ") == 1
+    assert b"new" in mailbox.read_bytes()
 
 
 def test_deletions_that_fail_are_said_to_have_failed(machine: Machine) -> None:

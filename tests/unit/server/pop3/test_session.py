@@ -59,10 +59,10 @@ def test_later_commands_wait_until_the_event_is_answered() -> None:
 def test_answers_must_fit_the_event() -> None:
     session = logged_in(b"RETR 1\r\n")
     with pytest.raises(RuntimeError):
-        session.updated()
+        session.updated(0)
     assert session.next_event() == Retrieve(1, None)
     with pytest.raises(RuntimeError):
-        session.updated()
+        session.updated(0)
     with pytest.raises(RuntimeError):
         session.logged_in(Mailbox([], []))
 
@@ -94,7 +94,7 @@ def test_a_message_that_cannot_be_read_is_refused() -> None:
 def test_quit_asks_for_an_update_even_without_deletions() -> None:
     session = logged_in(b"QUIT\r\n")
     assert session.next_event() == Update(())
-    session.updated()
+    session.updated(0)
     assert session.data_to_send() == b"+OK bye\r\n"
     assert session.next_event() == Disconnect()
 

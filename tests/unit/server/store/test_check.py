@@ -105,7 +105,8 @@ def test_zeros_at_the_end(tmp_path: Path, store: FileStore, sent: list[bytes]) -
         file.write(ZEROS)
     report = repaired(store, tmp_path, sent, ["zeros"])
     assert (report.problems[0].octet, report.problems[0].octets) == (offset, 40)
-    assert str(report.problems[0]).startswith(f"octets {offset} to {offset + 40}: zeros: moved to ")
+    assert str(report.problems[0]) == f"octets {offset} to {offset + 40}: zeros"
+    assert report.problems[0].remedy == f"moved to {report.kept_in}"
     assert (tmp_path / report.kept_in).read_bytes() == ZEROS
 
 
