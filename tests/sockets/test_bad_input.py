@@ -3,6 +3,7 @@ else goes on (the `mail` fixture has two other connections open meanwhile)."""
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import time
@@ -373,3 +374,14 @@ def test_log_lines_cannot_be_forged(mail: Mail) -> None:
     for line in mail.pop3.log:
         assert line.rstrip("\n").isprintable(), line
     assert not any("wrong" in line.split("login failed")[-1] for line in mail.pop3.log)
+
+
+def test_the_log_says_who_could_not_log_in(mail: Mail) -> None:
+    plain = b"AUTH PLAIN " + base64.b64encode(b"\0mallory\0wrong")
+    with mail.raw_pop3() as pop3:
+        assert pop3.ask(plain).startswith(b"-ERR [AUTH]")
+    with mail.raw_smtp(b"HELO c") as smtp:
+        smtp.ask(b"EHLO c")
+        assert smtp.ask(plain).startswith(b"535")
+    for server in (mail.pop3, mail.smtp):
+        server.wait_for(r"login failed for 'mallory' from 127\.0\.0\.1")

@@ -185,6 +185,9 @@ def first_look(data: Path) -> tuple[Path, os.stat_result, UsersList]:
     try:
         found = os.stat(path)
         users = parse(read_file(path, found))
+    except PermissionError as error:
+        said = f"{error.strerror}; user {os.getuid()}, who runs this, must be able to read it"
+        raise AccountsUnusable(f"{path}: {said}") from None
     except OSError as error:
         raise AccountsUnusable(f"{path}: {error.strerror}") from None
     _tell(path, users)
@@ -203,7 +206,7 @@ def _tell(path: Path, users: UsersList) -> None:
 def find_file(data: Path) -> Path:
     """The list of users in a data folder; raises AccountsUnusable when there is none."""
     for name in FILE_NAMES:
-        if (data / name).is_file():
+        if (data / name).exists():
             return data / name
     raise AccountsUnusable(
         f"{data}: no {FILE_NAMES[0]} here; make one with a line `username password` a user"

@@ -28,6 +28,8 @@ class Authentication:
 
     def __init__(self, mechanism: Mechanism, accounts: Accounts, peer: str) -> None:
         """`peer`: the client's IP address."""
+        self.user = ""
+        """Whom the client says that it is, once it has said so; nothing is proved by that."""
         self._mechanism = mechanism
         self._accounts = accounts
         self._peer = peer
@@ -58,6 +60,7 @@ class Authentication:
             self._accounts.note(self._by_keys, self._peer, right=False)
 
     async def _answer(self, asked: CheckPassword | FetchKeys) -> Step | CheckResult:
+        self.user = asked.user
         if isinstance(asked, CheckPassword):
             checked = await self._accounts.check(asked.user, asked.password, self._peer)
             return checked if checked.wait else self._mechanism.checked(checked.user)

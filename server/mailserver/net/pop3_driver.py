@@ -221,8 +221,9 @@ class Pop3Driver:
         elif answer.wait:
             self._session.refuse(replies.wait(answer.wait))
         elif answer.user is None:
-            claimed = event.user[:80] if isinstance(event, Login | ApopLogin) else "an AUTH user"
-            log.info("login failed for %a from %s", claimed, self._stream.peer)
+            claimed = event if isinstance(event, Login | ApopLogin) else self._authentication
+            assert claimed is not None, "it began with AuthStart"
+            log.info("login failed for %a from %s", claimed.user[:80], self._stream.peer)
             self._session.refuse(replies.BAD_LOGIN)
         else:
             await self._open(answer.user)

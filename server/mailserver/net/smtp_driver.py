@@ -295,7 +295,9 @@ class SmtpDriver:
         elif answer.wait:
             self._session.reply(replies.wait_for_auth(answer.wait))
         else:
-            log.info("login failed from %s", self._stream.peer)
+            log.info(
+                "login failed for %a from %s", self._authentication.user[:80], self._stream.peer
+            )
             self._session.reply(replies.AUTH_FAILED)
 
     def _abandon_authentication(self) -> None:

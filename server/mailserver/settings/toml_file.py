@@ -20,7 +20,7 @@ def read(path: Path) -> tuple[Values, list[str]]:
     try:
         with path.open("rb") as file:
             octets = file.read(FILE_LIMIT + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}, []
     except OSError as error:
         return {}, [f"{path}: {error.strerror}"]

@@ -217,7 +217,7 @@ def test_a_list_that_is_too_big_is_no_start(path: Path) -> None:
 
 def test_a_list_that_is_a_folder_is_no_start(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(AccountsUnusable, match=r"no users\.txt"):
+    with pytest.raises(AccountsUnusable, match=r"users\.txt: is not a plain file"):
         UsersFile(path.parent)
 
 
