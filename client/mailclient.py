@@ -51,10 +51,13 @@ def _has_full_screen() -> bool:
 
 
 def _run_line_mode(setup: Setup) -> int:
+    from mailapp.job_control import stay
     from mailapp.line_mode import LineMode
     from mailapp.terminal import OutputClosed, standard_terminal
 
     terminal = standard_terminal()
+    if terminal.is_interactive:
+        stay(terminal.interject)
     try:
         status = LineMode(terminal, setup.server, setup.user, setup.account, setup.address).run()
         terminal.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import termios
@@ -30,6 +31,7 @@ class Terminal:
         self._sink = sink
         self._types = source.isatty()
         self.is_interactive = self._types and sink.isatty()
+        self._prompt = ""  # what is asked now
 
     @property
     def columns(self) -> int:
@@ -53,14 +55,22 @@ class Terminal:
         self.write(text)
         self.flush()
 
+    def interject(self, text: str) -> None:
+        """From a signal handler: past the sink, which may be at work. What is asked, is again."""
+        said = visible(f"\n{text}\n{self._prompt}")
+        os.write(self._sink.fileno(), said.encode(self._sink.encoding, "backslashreplace"))
+
     def read_line(self, prompt: str = "") -> str:
         """A line without its end. Raises EndOfInput."""
         self.write(prompt)
         self.flush()
+        self._prompt = prompt
         try:
             line = self._source.readline()
         except OSError:  # the terminal is gone
             line = ""
+        finally:
+            self._prompt = ""
         if prompt and not (self._types and line.endswith("\n")):
             self.write("\n")  # nobody pressed Enter: end the prompt's line here
         if not line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -71,3 +72,30 @@ def test_without_a_shell_it_says_so(face: Start) -> None:
     client.types("Esc")
     client.waits_for("Ctrl-D send", without="Not suspended")
     assert client.raw.count(ALTERNATE) == 1
+
+
+def test_in_lines_it_says_so_and_asks_again(terminal: Start) -> None:
+    client = terminal()
+    client.expect_exact("User name: ")
+    client.send("half\x1a")
+    client.expect_exact("Not suspended: there is no shell to come back from.\r\nUser name: ")
+    client.sendline("alice")
+    client.expect_exact("Password: ")
+    client.send("\x1a")
+    client.expect_exact("come back from.\r\nPassword: ")
+    client.sendline("wonderland")
+    client.expect_exact("Welcome, alice")
+
+
+def test_in_lines_under_an_init_it_does_not_stop(face: Start, client_command: list[str]) -> None:
+    """As in a container: the init gave the client a group that can stop, and wakes nobody."""
+    init = ["unshare", "-Urpf", "--mount-proc"]
+    if subprocess.run([*init, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of processes can be had here")
+    script = ["/bin/bash", "-mc", '"$@"; echo "stopped by $(($? - 128))"', "bash"]
+    client = face(signs_in=False, program=[*init, *script, *client_command, "--plain"])
+    client.waits_for("User name:")
+    client.types("Ctrl-Z")
+    client.waits_for("Not suspended: there is no shell to come back from.", without="stopped")
+    client.types("alice", "Enter", "wonderland", "Enter")
+    client.waits_for("Welcome, alice")

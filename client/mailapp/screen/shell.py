@@ -18,11 +18,11 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from mailapp import editor
+from mailapp.job_control import NO_SHELL, has_shell
 from mailapp.screen import wishes
 from mailapp.screen.base import Say, Wish
 from mailapp.screen.desk import Cancel, Desk
 from mailapp.screen.dialogue import Record
-from mailapp.screen.job_control import has_shell
 from mailapp.screen.keys import Key
 from mailapp.screen.news import Edited, News, Trouble
 from mailapp.screen.office import Office
@@ -52,7 +52,6 @@ COLOURS = Style.from_dict(
         "client": "bold ansiblue",
     }
 )
-NO_SHELL = Say("Not suspended: there is no shell to come back from.")
 _NOT_OURS = {
     *(Keys.CPRResponse, Keys.Vt100MouseEvent, Keys.WindowsMouseEvent, Keys.ScrollUp),
     *(Keys.ScrollDown, Keys.SIGINT, Keys.Ignore, Keys.Any),
@@ -148,7 +147,7 @@ class Shell:
         if has_shell():
             self._app.suspend_to_background()
         else:
-            self._serve(self._desk.begin(NO_SHELL, self._size, time.monotonic()))
+            self._serve(self._desk.begin(Say(NO_SHELL), self._size, time.monotonic()))
 
     def _serve(self, wanted: list[Wish]) -> None:
         for wish in wanted:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+
+NO_SHELL = "Not suspended: there is no shell to come back from."
 
 
 def has_shell() -> bool:
@@ -13,6 +16,12 @@ def has_shell() -> bool:
         return False
     group = os.getpgrp()
     return can_come_back(_parent(group), group, os.getsid(0))
+
+
+def stay(say: Callable[[str], None]) -> None:
+    """Where nobody would wake the client, Ctrl-Z only has this said."""
+    if not has_shell():
+        signal.signal(signal.SIGTSTP, lambda *_: say(NO_SHELL))
 
 
 def can_come_back(parent: int, group: int, session: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailapp.screen.job_control import can_come_back
+from mailapp.job_control import can_come_back
 
 
 @pytest.mark.parametrize(
