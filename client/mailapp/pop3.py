@@ -113,7 +113,8 @@ class Pop3Client:
         """
         for argument in (user, password):
             _line(("USER", argument))
-        ways = sasl.mechanisms(self.capabilities.get("SASL", ()), user, password)
+        offered = self.capabilities.get("SASL", ())
+        ways = sasl.mechanisms(offered, user, password, self.is_encrypted)
         try:
             for mechanism in ways:
                 if self._is_accepted(mechanism, is_last=mechanism is ways[-1]):

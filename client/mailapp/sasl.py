@@ -119,11 +119,18 @@ class ScramSha256:
         return f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
 
 
-def mechanisms(offered: Iterable[str], user: str, password: str) -> list[Mechanism]:
-    """What both sides know, the strongest first; each may be used once."""
+def mechanisms(
+    offered: Iterable[str], user: str, password: str, is_encrypted: bool
+) -> list[Mechanism]:
+    """What both sides know, the strongest first; each may be used once.
+
+    On a line in the clear nothing comes after SCRAM: whoever stands between could refuse it, and
+    would be shown the password.
+    """
     names = {name.upper() for name in offered}
     known = (ScramSha256(user, password, secrets.token_urlsafe(18)), Plain(user, password))
-    return [mechanism for mechanism in known if mechanism.name in names]
+    ways: list[Mechanism] = [mechanism for mechanism in known if mechanism.name in names]
+    return ways if is_encrypted else ways[:1]
 
 
 def saslprep(text: str) -> str:

@@ -133,7 +133,7 @@ class SmtpWire(smtplib.SMTP):
     def sign_in(self, user: str, password: str) -> bool:
         """AUTH (RFC 4954) where it is offered. Raises ClearPassword, SMTPResponseException."""
         offered = self.esmtp_features.get("auth", "").split()
-        ways = sasl.mechanisms(offered, user, password)
+        ways = sasl.mechanisms(offered, user, password, self.is_encrypted)
         for mechanism in ways:
             if mechanism.shows_password and self.sock is not None:
                 check_password_is_safe(self.sock, self.trace, *self._server, self._link)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mailapp.link import Link
+from mailapp import outgoing
+from mailapp.link import Link, Tls
+from mailapp.outgoing import NotSent
 from mailapp.pop3 import LoginRefused, MailboxInUse, ProtocolError, open_session
 from mailapp.sasl import BadChallenge, Plain, ScramSha256, mechanisms, saslprep
 
@@ -72,9 +75,10 @@ def test_plain() -> None:
 
 
 def test_the_strongest_comes_first() -> None:
-    names = [one.name for one in mechanisms(["LOGIN", "plain", "SCRAM-SHA-256"], "a", "b")]
+    offered = ["LOGIN", "plain", "SCRAM-SHA-256"]
+    names = [one.name for one in mechanisms(offered, "a", "b", is_encrypted=True)]
     assert names == ["SCRAM-SHA-256", "PLAIN"]
-    assert mechanisms(["GSSAPI"], "a", "b") == []
+    assert mechanisms(["GSSAPI"], "a", "b", is_encrypted=True) == []
 
 
 def test_names_and_passwords_are_prepared() -> None:
@@ -88,16 +92,46 @@ PLAIN = encoded(b"\0a\0b")
 OFFER = [b"+OK\r\n", "CAPA", b"+OK\r\nSASL SCRAM-SHA-256 PLAIN\r\n.\r\n"]
 
 
-def test_plain_where_scram_has_no_keys(peer: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+SCRAM = f"AUTH SCRAM-SHA-256 {encoded(b'n,,n=a,r=n')}"
+EHLO = [f"ehlo {socket.gethostname()}", b"250-x\r\n250 AUTH SCRAM-SHA-256 PLAIN\r\n"]
+
+
+@pytest.fixture
+def _one_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailapp.sasl.secrets.token_urlsafe", lambda _: "n")
-    server = peer(
-        *OFFER,
-        f"AUTH SCRAM-SHA-256 {encoded(b'n,,n=a,r=n')}",
-        b"-ERR [AUTH] no keys\r\n",
-        f"AUTH PLAIN {PLAIN}",
-        b"+OK\r\n",
-    )
-    open_session("127.0.0.1", server.port, Link(), "a", "b").close()
+
+
+@pytest.mark.usefixtures("_one_nonce")
+def test_plain_inside_tls_where_scram_has_no_keys(peer: Start, new_certificate: Any) -> None:
+    refused = [*OFFER, SCRAM, b"-ERR [AUTH] no keys\r\n"]
+    server = peer(new_certificate().context, *refused, f"AUTH PLAIN {PLAIN}", b"+OK\r\n")
+    how = Link(Tls.IMPLICIT, trusts_first=True)
+    open_session("127.0.0.1", server.port, how, "a", "b").close()
+    server.finish()
+
+
+@pytest.mark.usefixtures("_one_nonce")
+@pytest.mark.parametrize("may_show_password", [False, True])
+def test_a_pop3_server_that_refuses_scram_in_the_clear_gets_no_password(
+    peer: Start, may_show_password: bool
+) -> None:
+    server = peer(*OFFER, SCRAM, b"-ERR [AUTH] no keys\r\n", "")
+    how = Link(may_show_password=may_show_password)
+    with pytest.raises(LoginRefused):
+        open_session("127.0.0.1", server.port, how, "a", "b")
+    server.finish()
+
+
+@pytest.mark.usefixtures("_one_nonce")
+@pytest.mark.parametrize("may_show_password", [False, True])
+def test_an_smtp_server_that_refuses_scram_in_the_clear_gets_no_password(
+    peer: Start, may_show_password: bool
+) -> None:
+    server = peer(b"220 x\r\n", *EHLO, SCRAM, b"535 no keys\r\n", "quit", b"221 x\r\n")
+    how = Link(may_show_password=may_show_password)
+    with pytest.raises(NotSent) as caught:
+        outgoing.send("127.0.0.1", server.port, how, "a@x", ("b@x",), b"\r\n", ("a", "b"))
+    assert caught.value.problems[0].is_login
     server.finish()
 
 
@@ -117,11 +151,9 @@ def test_refusals(peer: Start, reply: bytes, kind: type[Exception]) -> None:
         open_session("127.0.0.1", server.port, Link(), "a", "b")
 
 
-def test_success_without_a_proof_is_not_believed(
-    peer: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mailapp.sasl.secrets.token_urlsafe", lambda _: "n")
-    server = peer(*OFFER, f"AUTH SCRAM-SHA-256 {encoded(b'n,,n=a,r=n')}", b"+OK welcome\r\n")
+@pytest.mark.usefixtures("_one_nonce")
+def test_success_without_a_proof_is_not_believed(peer: Start) -> None:
+    server = peer(*OFFER, SCRAM, b"+OK welcome\r\n")
     with pytest.raises(ProtocolError, match="without showing"):
         open_session("127.0.0.1", server.port, Link(), "a", "b")
 
