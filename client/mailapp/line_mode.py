@@ -27,6 +27,7 @@ from mailapp.pop3 import (
 )
 from mailapp.render import counted, octets, visible_line
 from mailapp.send_mail import SendMail
+from mailapp.state import State
 from mailapp.terminal import EndOfInput, Terminal
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class LineMode:
         self._user = user
         self._given = account
         self._address = address
+        self._kept = server.state if terminal.is_typed else State()  # a pipe's drafts end with it
         self._account: Account | None = None
         self._domain: str | None = None
 
@@ -179,7 +181,7 @@ class LineMode:
         return SendMail(self._terminal, self._server, own, self._outbox(account), send)
 
     def _outbox(self, account: Account) -> Outbox:
-        return Outbox(self._server.state, actions.account_key(self._server, account))
+        return Outbox(self._kept, actions.account_key(self._server, account))
 
     def _own_address(self, account: Account) -> str:
         """What stands in From; empty when the server does not say its name."""

@@ -29,8 +29,8 @@ class Terminal:
     def __init__(self, source: TextIO, sink: TextIO) -> None:
         self._source = source
         self._sink = sink
-        self._types = source.isatty()
-        self.is_interactive = self._types and sink.isatty()
+        self.is_typed = source.isatty()  # by a person
+        self.is_interactive = self.is_typed and sink.isatty()
         self._prompt = ""  # what is asked now
 
     @property
@@ -71,7 +71,7 @@ class Terminal:
             line = ""
         finally:
             self._prompt = ""
-        if prompt and not (self._types and line.endswith("\n")):
+        if prompt and not (self.is_typed and line.endswith("\n")):
             self.write("\n")  # nobody pressed Enter: end the prompt's line here
         if not line:
             raise EndOfInput
@@ -79,7 +79,7 @@ class Terminal:
 
     def read_secret(self, prompt: str) -> str:
         """`read_line`, not shown while it is typed."""
-        if not self._types:
+        if not self.is_typed:
             return self.read_line(prompt)
         descriptor = self._source.fileno()
         before = termios.tcgetattr(descriptor)

@@ -199,6 +199,39 @@ def test_ctrl_d_leaves_and_is_no_yes_to_deleting(mailserver: Any, terminal: Any)
     assert mailserver.count() == 1
 
 
+def test_what_was_not_sent_is_offered_in_the_next_run_and_to_no_pipe(
+    mailserver: Any, terminal: Any, pipe: Any
+) -> None:
+    port, mailserver.smtp_port = mailserver.smtp_port, 9
+    child = terminal()
+    log_in(child)
+    for prompt, answer in (
+        (MENU, "2"),
+        ("From: ", "alice@mailserver"),
+        ("To: ", "alice@mailserver"),
+        ("Subject: ", "kept"),
+        ("ends it):\r\n", "Hello\n."),
+    ):
+        child.expect_exact(prompt)
+        child.sendline(answer)
+    child.expect_exact("The message is kept")
+    child.expect_exact(MENU)
+    assert leave(child) == 0
+    mailserver.smtp_port = port
+    assert "wait" not in pipe("alice", "wonderland", "3").out
+    child = terminal()
+    log_in(child)
+    child.expect_exact("(a message waits to be sent)")
+    child.expect_exact(MENU)
+    child.sendline("2")
+    child.expect_exact("Your choice: ")
+    child.sendline("s")
+    child.expect_exact("Sent to alice@mailserver.")
+    child.expect_exact(MENU)
+    assert "wait" not in child.before
+    assert leave(child) == 0
+
+
 def test_a_killed_client_deletes_nothing(mailserver: Any, terminal: Any) -> None:
     mailserver.deliver(b"Subject: s\n\nx\n")
     child = terminal()
