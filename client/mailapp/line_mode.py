@@ -16,7 +16,7 @@ from mailapp.link import UnknownCertificate
 from mailapp.mailbox import Mailbox
 from mailapp.manage_mail import ManageMail
 from mailapp.network import Unreachable
-from mailapp.outbox import Outbox
+from mailapp.outbox import Outbox, loss
 from mailapp.outgoing import NotSent, Receipt
 from mailapp.pop3 import (
     BadArgument,
@@ -62,14 +62,34 @@ class LineMode:
         try:
             if self._sign_in() is None:
                 return exits.NO_PERMISSION
-            while (choice := self._choose()) != "Quit":
+            while (choice := self._choose()) != "Quit" or not self._may_quit():
                 self._act(choice)
         except EndOfInput:
-            pass
+            self._say_loss()
         except KeyboardInterrupt:
             self._say("")
+            self._say_loss()
             return exits.INTERRUPTED
         return exits.OK
+
+    def _may_quit(self) -> bool:
+        """A person on a terminal is asked before a message is lost; a pipe is told."""
+        if self._terminal.is_interactive and (lost := self._loss()):
+            return self._says_yes(f"{lost} Quit?")
+        self._say_loss()
+        return True
+
+    def _say_loss(self) -> None:
+        if lost := self._loss():
+            self._say(lost)
+
+    def _loss(self) -> str:
+        """What ends with this run, in words."""
+        count = 0 if self._kept.is_kept else self._count_drafts()
+        return loss(count) if count else ""
+
+    def _count_drafts(self) -> int:
+        return len(self._outbox(self._account).drafts()) if self._account else 0
 
     def _say(self, line: str) -> None:
         self._terminal.write(line + "\n")
@@ -105,7 +125,7 @@ class LineMode:
         return True
 
     def _choose(self) -> str:
-        count = len(self._outbox(self._account).drafts()) if self._account else 0
+        count = self._count_drafts()
         waiting = f"  ({count} messages wait to be sent)" if count else ""
         waiting = "  (a message waits to be sent)" if count == 1 else waiting
         manage, send, leave = OPTIONS
@@ -125,7 +145,7 @@ class LineMode:
                 return
             if choice == "Manage Mail":
                 self._manage_mail(account)
-            else:
+            elif choice == "Send Mail":
                 self._send_mail(account)
         except KeyboardInterrupt:
             self._say("\nCancelled.")

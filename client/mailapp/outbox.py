@@ -37,3 +37,10 @@ class Outbox:
         rows = self._state.drafts(self._account)
         found = ((number, drafts.from_text(text)) for number, text in rows)
         return [KeptDraft(number, draft) for number, draft in found if draft is not None]
+
+
+def loss(drafts: int) -> str:
+    """Said before so many drafts end with the client."""
+    if drafts == 1:
+        return "The message that was not sent will be lost: no folder keeps it."
+    return f"{drafts:,} messages that were not sent will be lost: no folder keeps them."

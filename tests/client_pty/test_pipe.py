@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(os.environ.get("MAIL_CORPUS", ROOT.parent / "shared" / "corpus"))
 LOGIN = ("alice", "wonderland")
+LOST = "The message that was not sent will be lost: no folder keeps it."
 BODY = ("Hello, Grüße", ".dot", "..", "From here", "")
 SEND = (
     "2",
@@ -259,6 +260,9 @@ def test_what_a_pipe_could_not_send_is_offered_in_the_same_run_only(
     talk = pipe(*LOGIN, *message, "2", "s", "3")
     assert talk.out.count("The message is kept") == 2
     assert talk.out.count("2  Send Mail  (a message waits to be sent)") == 2
+    assert talk.out.endswith(f"3: \n{LOST}\n")
+    assert talk.code == 0
+    assert pipe(*LOGIN, *message).out.endswith(f"3: \n{LOST}\n")
     mailserver.smtp_port = port
     talk = pipe(*LOGIN, *message, "3")
     assert "Sent to alice@mailserver." in talk.out

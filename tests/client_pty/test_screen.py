@@ -442,3 +442,21 @@ def test_sort_threads_and_export(mailserver: Any, face: Start, tmp_path: Path) -
     client.types("E", "Ctrl-U", str(tmp_path / "all.mbox"), "Enter")
     client.waits_for("4 messages saved as")
     assert (tmp_path / "all.mbox").read_bytes().count(b"\nSubject: ") == 4
+
+
+def test_a_draft_that_no_folder_keeps_is_lost_only_by_a_yes(face: Start) -> None:
+    client = face(XDG_STATE_HOME="/proc/nothing/is/kept/here")
+    client.waits_for("Welcome, alice")
+    client.types("2")
+    client.waits_for("0/50")
+    client.types("bob@mailserver", "Ctrl-C")
+    client.waits_for("Keep this message as a draft?")
+    client.types("y")
+    client.waits_for("(1 draft)")
+    for quits in ("3", "Ctrl-C", "Ctrl-D"):
+        client.types(quits)
+        client.waits_for("will be lost: no folder keeps it. Quit?", "y quit  Esc no")
+        client.types("Esc")
+        client.waits_for("? keys", without="will be lost")
+    client.types("q", "y")
+    assert client.ends() == 0

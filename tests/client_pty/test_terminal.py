@@ -38,6 +38,21 @@ def leave(child: Any) -> int:
     return int(child.exitstatus)
 
 
+def fail_to_send(child: Any) -> None:
+    """With a server that is not there."""
+    for prompt, answer in (
+        (MENU, "2"),
+        ("From: ", "alice@mailserver"),
+        ("To: ", "alice@mailserver"),
+        ("Subject: ", "kept"),
+        ("ends it):\r\n", "Hello\n."),
+    ):
+        child.expect_exact(prompt)
+        child.sendline(answer)
+    child.expect_exact("The message is kept")
+    child.expect_exact(MENU)
+
+
 def test_the_whole_story(mailserver: Any, terminal: Any) -> None:
     child = terminal()
     log_in(child)
@@ -205,17 +220,7 @@ def test_what_was_not_sent_is_offered_in_the_next_run_and_to_no_pipe(
     port, mailserver.smtp_port = mailserver.smtp_port, 9
     child = terminal()
     log_in(child)
-    for prompt, answer in (
-        (MENU, "2"),
-        ("From: ", "alice@mailserver"),
-        ("To: ", "alice@mailserver"),
-        ("Subject: ", "kept"),
-        ("ends it):\r\n", "Hello\n."),
-    ):
-        child.expect_exact(prompt)
-        child.sendline(answer)
-    child.expect_exact("The message is kept")
-    child.expect_exact(MENU)
+    fail_to_send(child)
     assert leave(child) == 0
     mailserver.smtp_port = port
     assert "wait" not in pipe("alice", "wonderland", "3").out
@@ -230,6 +235,35 @@ def test_what_was_not_sent_is_offered_in_the_next_run_and_to_no_pipe(
     child.expect_exact(MENU)
     assert "wait" not in child.before
     assert leave(child) == 0
+
+
+def test_what_no_folder_keeps_is_lost_only_by_a_yes(
+    mailserver: Any, terminal: Any, homes: dict[str, str]
+) -> None:
+    mailserver.smtp_port = 9
+    homes["XDG_STATE_HOME"] = "/proc/nothing/is/kept/here"
+    lost = "The message that was not sent will be lost: no folder keeps it."
+    child = terminal()
+    log_in(child)
+    fail_to_send(child)
+    for answer in ("n", "perhaps"):
+        child.sendline("3")
+        child.expect_exact(f"{lost} Quit? (y/n) ")
+        child.sendline(answer)
+        child.expect_exact(MENU if answer == "n" else "Quit? (y/n) ")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    assert lost not in child.before
+    child.wait()
+    assert child.exitstatus == 0
+    child = terminal()
+    log_in(child)
+    fail_to_send(child)
+    child.sendeof()
+    child.expect_exact(lost)
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
 
 
 def test_a_killed_client_deletes_nothing(mailserver: Any, terminal: Any) -> None:

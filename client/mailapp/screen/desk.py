@@ -134,7 +134,7 @@ class Desk:
             is_seen = isinstance(self.top, Keys)
             return [] if is_seen else self._do(Show(Keys.of(self.top)), size, now)
         if key.name == "c-c" and isinstance(self.pile.top, Menu):
-            return [Quit(exits.INTERRUPTED)]
+            return self._do(self.pile.top.leaving(Quit(exits.INTERRUPTED)), size, now)
         return self._take(self.top.press(key, paint.body_size(size)), size, now)
 
     def begin(self, wish: Wish, size: Size, now: float) -> list[Wish]:

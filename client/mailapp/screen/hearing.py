@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailapp.render import counted, visible_line
+from mailapp.render import visible_line
 from mailapp.screen import editing, news, wishes
 from mailapp.screen.base import Ask, Say, Show, Wish
 from mailapp.screen.certificate import Certificate
@@ -26,8 +26,8 @@ def hear(pile: Pile, heard: News, server: str, room: Size) -> Wish | None:
     match heard:
         case news.SignedIn():
             user = visible_line(heard.account.user)
-            waiting = _waiting(heard.drafts)
-            pile.begin_with(Menu(server, user, heard.contents, waiting, safety=heard.safety))
+            menu = Menu(server, user, heard.contents, heard.drafts, safety=heard.safety)
+            pile.begin_with(replace(menu, keeps_drafts=heard.keeps_drafts))
             return Say(heard.said or f"Welcome, {user}.")
         case news.OfList():
             return _about_the_list(pile, heard, room)
@@ -40,13 +40,9 @@ def hear(pile: Pile, heard: News, server: str, room: Size) -> Wish | None:
     return _about_drafts(pile, heard)
 
 
-def _waiting(drafts: int) -> str:
-    return counted(drafts, "draft") if drafts else ""
-
-
 def _count_drafts(pile: Pile, drafts: int) -> None:
     if (menu := pile.find(Menu)) is not None:
-        pile.put(menu, replace(menu, waiting=_waiting(drafts)))
+        pile.put(menu, replace(menu, drafts=drafts))
 
 
 # The list

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailapp.render import width
-from mailapp.screen.base import Screen, Step
+from mailapp.outbox import loss
+from mailapp.render import counted, width
+from mailapp.screen.base import Ask, Screen, Step, Wish
 from mailapp.screen.keys import DOWN, UP, Key
 from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.wishes import OpenMail, Quit, StartDraft
@@ -25,9 +26,10 @@ class Menu(Screen):
     server: str
     user: str
     contents: str = ""
-    waiting: str = ""  # such as `1 draft`
+    drafts: int = 0
     at: int = 0
     safety: str = ""  # such as `TLS`
+    keeps_drafts: bool = True  # when the client ends
 
     hints = (("1 2 3", "choose"), ("Enter", "take it"), ("?", "keys"), ("q", "quit"))
     more_keys = (("arrows, j, k", "move"), ("m", "Manage Mail"), ("s", "Send Mail"))
@@ -42,7 +44,7 @@ class Menu(Screen):
         is_roomy = size.rows >= 10
         rows: list[Row] = [line("", size.columns)] * (2 if is_roomy else 1)
         cursor = 0
-        asides = {0: self.contents, 1: self.waiting}
+        asides = {0: self.contents, 1: counted(self.drafts, "draft") if self.drafts else ""}
         for at, (name, what, _) in enumerate(OPTIONS):
             words = f" {'>' if at == self.at else ' '} {at + 1}  {name}"
             if what and size.columns >= 60:
@@ -65,9 +67,15 @@ class Menu(Screen):
             return replace(self, at=(self.at + step) % len(OPTIONS)), None
         for at, (name, _, wish) in enumerate(OPTIONS):
             if key.name in {str(at + 1), name[0].lower()}:
-                return replace(self, at=at), wish
+                return replace(self, at=at), self.leaving(wish)
         if key.name in {"c-m", "right", "l"}:
-            return self, OPTIONS[self.at][2]
+            return self, self.leaving(OPTIONS[self.at][2])
         if key.name == "c-d":
-            return self, Quit()
+            return self, self.leaving(Quit())
         return self, None
+
+    def leaving(self, wish: Wish) -> Wish:
+        """The wish; before a Quit that loses drafts a question."""
+        if self.keeps_drafts or not self.drafts or not isinstance(wish, Quit):
+            return wish
+        return Ask(f"{loss(self.drafts)} Quit?", (("y", "quit", wish),))

@@ -34,6 +34,7 @@ class SignedIn(News):
     said: str = ""
     drafts: int = 0  # how many are kept
     safety: str = ""  # whether the connection was encrypted; empty where there was none
+    keeps_drafts: bool = True  # when the client ends
 
 
 @value(frozen=True)

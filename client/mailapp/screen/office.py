@@ -118,7 +118,8 @@ class Office:
         except (Unreachable, Pop3Error) as problem:
             said = explain(problem)
         self._reader.account = self._sender.account = job.account
-        return SignedIn(job.account, what, said, len(self._sender.kept()), safety)
+        drafts, is_kept = len(self._sender.kept()), self.server.state.is_kept
+        return SignedIn(job.account, what, said, drafts, safety, is_kept)
 
     def _trust(self, job: wishes.Trust, progress: Progress) -> News:
         self.server.state.trust(self.server.host, job.port, job.fingerprint)

@@ -64,7 +64,7 @@ def pressed(screen: Screen, *names: str) -> Screen:
 
 
 SCREENS: list[Screen] = [
-    Menu("mail.example", "alice", "12 messages, 3 new", "1 draft"),
+    Menu("mail.example", "alice", "12 messages, 3 new", 1),
     Login("mail.example", editing.field("漢字" * 50), editing.field("secret" * 40), at=1),
     a_list(0),
     a_list(300),
