@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,8 +21,18 @@ def name() -> str:
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
 
 
+def is_found() -> bool:
+    """Whether there is such a program."""
+    try:
+        return shutil.which(shlex.split(name())[0]) is not None
+    except (ValueError, IndexError):  # a quote without its end; only spaces
+        return False
+
+
 def edited(text: str) -> str:
     """The text as the person leaves it. Raises EditorProblem."""
+    if not is_found():
+        raise EditorProblem(f"There is no editor {name()} here; VISUAL or EDITOR sets another.")
     descriptor, file_name = tempfile.mkstemp(prefix="mail-", suffix=".txt")
     path = Path(file_name)
     try:
@@ -32,8 +43,6 @@ def edited(text: str) -> str:
             raise EditorProblem(f"The editor ended with status {done.returncode}.")
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise EditorProblem(f"The editor cannot be used: {reason(error)}") from error
-    except ValueError as error:
-        raise EditorProblem(f"The editor cannot be used: {error}") from error
+        raise EditorProblem(f"The editor cannot be used: {reason(error)}.") from error
     finally:
         path.unlink(missing_ok=True)

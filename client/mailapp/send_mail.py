@@ -75,7 +75,7 @@ class SendMail:
 
     def _write_new(self) -> None:
         self._say("\n" + HINT)
-        if self._terminal.is_interactive:
+        if self._terminal.is_interactive and editor.is_found():
             self._say(f"A line {IN_EDITOR} in the message opens {visible_line(editor.name())}.")
         draft = Draft(self._own_address, (), "", ())
 

@@ -133,6 +133,18 @@ def test_the_editor_writes_an_answer(mailserver: Any, dumb: Any, tmp_path: Path)
     assert re.search(r"    1 r    2026", asks(child, "list"))
 
 
+@pytest.mark.parametrize("editor", ["no-such-editor -w", "'"])
+def test_an_editor_that_is_not_there_is_not_offered(dumb: Any, editor: str) -> None:
+    child = dumb(VISUAL=editor)
+    assert "~e" not in asks(child, "2", prompt="From [alice@mailserver]: ")
+    for typed, prompt in (("", "To: "), ("alice@mailserver", "Subject: "), ("s", "ends it):\r\n")):
+        asks(child, typed, prompt=prompt)
+    child.sendline("~e")
+    missing = f"There is no editor {editor} here; VISUAL or EDITOR sets another."
+    child.expect_exact(f"\r\n{missing} The message goes on here:\r\n")
+    assert "Sent to alice@mailserver." in asks(child, "Hi\n.", prompt=MENU)
+
+
 def test_a_mailbox_in_use_can_be_tried_again(mailserver: Any, dumb: Any) -> None:
     child = dumb()
     session = mailserver.pop3()

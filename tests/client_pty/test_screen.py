@@ -123,6 +123,15 @@ def test_the_text_can_be_written_in_an_editor(mailserver: Any, face: Start, tmp_
     assert client.ends() == 130
 
 
+def test_an_editor_that_is_not_there_is_not_offered(face: Start) -> None:
+    client = face(EDITOR="no-such-editor")
+    client.waits_for("Manage Mail")
+    client.types("2")
+    client.waits_for("0/50", "Ctrl-A attach", without="Ctrl-E")
+    client.types("Ctrl-E")
+    client.waits_for("There is no editor no-such-editor here; VISUAL or EDITOR sets another.")
+
+
 IMPATIENT = """
 import mailclient
 from mailapp.screen import shell

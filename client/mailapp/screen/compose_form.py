@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from prompt_toolkit.document import Document
 
-from mailapp import compose
+from mailapp import compose, editor
 from mailapp.compose import MAX_SUBJECT_CHARACTERS, Draft, FieldProblem
 from mailapp.render import octets, visible_line, width
 from mailapp.screen import body_editor, editing
 from mailapp.screen.base import Ask, Back, Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key
-from mailapp.screen.paint import Row, Size, View, line
+from mailapp.screen.paint import Hints, Row, Size, View, line
 from mailapp.screen.wishes import Attach, Complete, Drop, EditOutside, Keep, Send
 from mailapp.value import value
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 NAMES = ("From", "To", "Cc", "Bcc", "Subject")
 _LABEL_COLUMNS = 9
 BODY = len(NAMES)
+_EDITOR: Hints = (("Ctrl-E", "editor"),) if editor.is_found() else ()
 
 
 @value(frozen=True)
@@ -40,7 +41,7 @@ class Form(Screen):
     hints = (
         ("Ctrl-D", "send"),
         ("Tab", "next field"),
-        ("Ctrl-E", "editor"),
+        *_EDITOR,
         ("Ctrl-A", "attach"),
         ("F1", "keys"),
         ("Ctrl-C", "leave"),
