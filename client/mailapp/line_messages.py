@@ -113,7 +113,7 @@ class LineMessages:
         part, _, path = rest.partition(" ")
         if part != "all" and not part.isdecimal():
             part, path = "", rest
-        where = expanded(path.strip() or ".")
+        where = expanded(path.strip()) if path.strip() else saving.folder()
         with self._opened(at) as message:
             items = saving.enclosed(message)
             chosen = [one for one in items if part == "all" or part == str(one.number)]
@@ -134,7 +134,7 @@ class LineMessages:
         """`export 1-20 PATH`: an mbox file."""
         asked, _, path = words.partition(" ")
         found = numbers(asked, self._mailbox.count)
-        where = expanded(path.strip() or ".")
+        where = expanded(path.strip()) if path.strip() else saving.folder()
         self._saving(lambda: [exporting.export(map(self._fetch, found), where)])
         self._say(f"{counted(len(found), 'message')} exported.")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from mailapp import content
@@ -27,6 +29,19 @@ class Enclosed:
     content_type: str
     octets: int  # about, when decoded
     part: Part
+
+
+def folder() -> Path:
+    """Where new files go unless a path is typed: here, or, if nobody may, to the temporary ones."""
+    if not os.access(".", os.W_OK | os.X_OK):
+        with suppress(FileNotFoundError):
+            return Path(tempfile.gettempdir())
+    return Path()
+
+
+def offered(name: str) -> str:
+    """A path for a new file of this name."""
+    return str(folder() / name)
 
 
 def enclosed(message: Message) -> list[Enclosed]:

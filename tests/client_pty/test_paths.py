@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,36 @@ def test_saving_and_exporting(mailserver: Any, face: Start, tmp_path: Path) -> N
     client.types("Enter")
     client.waits_for("Saved as", "plan.txt.")
     assert sorted(one.name for one in folder.iterdir()) == ["all", "message-1.eml", "plan.txt"]
+
+
+def test_where_nothing_can_be_written_a_temporary_path_is_offered(
+    mailserver: Any, face: Start, client_command: list[str], tmp_path: Path
+) -> None:
+    """As in a container whose root is read-only."""
+    here, temporary = tmp_path / "here", tmp_path / "temporary"
+    here.mkdir()
+    temporary.mkdir()
+    mount = 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; cd "$0"; exec "$@"'
+    read_only = ["unshare", "-Urm", "/bin/sh", "-ec", mount, str(here)]
+    if subprocess.run([*read_only, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    mailserver.deliver(b"Subject: s\n\ntext\n")
+    client = face(140, program=[*read_only, *client_command], TMPDIR=str(temporary))
+    client.waits_for("Manage Mail")
+    client.types("1", "E")
+    client.waits_for(f"Save what is listed as: {temporary}/mail.mbox")
+    client.types("Enter")
+    client.waits_for("1 message saved as")
+    client.types("Enter", "s")
+    client.waits_for(f"Save the message as: {temporary}/message-1.eml")
+    client.types("Enter")
+    client.waits_for(f"Saved as {temporary}/message-1.eml")
+    client.types("q", "q", "q")
+    assert client.ends() == 0
+    lines = face(140, program=[*read_only, *client_command, "--plain"], TMPDIR=str(temporary))
+    lines.waits_for("Choose")
+    lines.types("1", "Enter")
+    lines.waits_for("Mail>")
+    lines.types("save 1", "Enter")
+    lines.waits_for(f"Saved as {temporary}/s.eml")
+    assert {one.name for one in temporary.iterdir()} == {"mail.mbox", "message-1.eml", "s.eml"}

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 
 from mailapp.ordering import Order
 from mailapp.render import counted, octets, visible_line
+from mailapp.saving import offered
 from mailapp.screen import list_line
 from mailapp.screen.base import Prompt, Say, Screen, Step
 from mailapp.screen.keys import Key, moved, top_for
@@ -200,7 +201,8 @@ class MailList(Screen):
 
     def _search(self, key: Key) -> Step:
         if key.name == "E":
-            return self, Prompt("export", "Save what is listed as: ", "mail.mbox", is_path=True)
+            path = offered("mail.mbox")
+            return self, Prompt("export", "Save what is listed as: ", path, is_path=True)
         if key.name == "l":
             return self, Prompt("limit", "Limit to (nothing: all): ", self.limit)
         if key.name == "n" and self.sought:

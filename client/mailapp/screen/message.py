@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from mailapp.render import cut, octets, pad, visible_line
-from mailapp.saving import Enclosed, safe_name
+from mailapp.saving import Enclosed, offered, safe_name
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen, Show, Step, Wish
 from mailapp.screen.keys import Key, moved, top_for
 from mailapp.screen.paint import Hints, Row, Size, View, line
@@ -63,6 +63,7 @@ class Message(Text):
 
     def act(self, key: Key) -> Step:
         """What is done with the message, by itself or by the list beneath."""
+        path = offered(f"message-{self.number}.eml")
         wishes: dict[str, Wish] = {
             "n": Beneath(Key("j"), reads=True),
             "p": Beneath(Key("k"), reads=True),
@@ -71,9 +72,7 @@ class Message(Text):
             "t": Read(self.number, self.unique_id, "HTML"),
             "H": Read(self.number, self.unique_id, "headers"),
             "e": Read(self.number, self.unique_id, "source"),
-            "s": Prompt(
-                "save", "Save the message as: ", f"message-{self.number}.eml", is_path=True
-            ),
+            "s": Prompt("save", "Save the message as: ", path, is_path=True),
             "v": self._attachments(),
         }
         return (self, wishes[key.name]) if key.name in wishes else super().act(key)
@@ -136,7 +135,7 @@ class Attachments(Screen):
             return replace(self, at=to), None
         match key.name:
             case "c-m" | "s":
-                return self, Prompt("save", "Save as: ", self._name(), is_path=True)
+                return self, Prompt("save", "Save as: ", offered(self._name()), is_path=True)
             case "o":
                 name = visible_line(self._name())
                 opens = OpenOutside(self.number, self.unique_id, self._here.number)
