@@ -124,7 +124,9 @@ class Pop3Client:
                 self._ask("USER", user)
                 self._ask("PASS", password, shown=f"PASS {HIDDEN}")
         except Refused as refusal:
-            raise _login_problem(refusal) from None
+            problem = _login_problem(refusal)
+            problem.is_encrypted = self.is_encrypted
+            raise problem from None
         self._wire.trace.state = "TRANSACTION"
 
     def _is_accepted(self, mechanism: sasl.Mechanism, is_last: bool) -> bool:

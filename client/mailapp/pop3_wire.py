@@ -49,6 +49,7 @@ class Refused(Pop3Error):
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.is_encrypted = False  # the connection on which a login was refused
 
 
 class LoginRefused(Refused):

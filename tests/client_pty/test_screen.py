@@ -469,3 +469,10 @@ def test_a_draft_that_no_folder_keeps_is_lost_only_by_a_yes(face: Start) -> None
         client.waits_for("? keys", without="will be lost")
     client.types("q", "y")
     assert client.ends() == 0
+
+
+def test_the_title_says_tls_also_where_the_mailbox_is_in_use(mailserver: Any, face: Start) -> None:
+    session = mailserver.pop3()
+    client = face()
+    client.waits_for("The mailbox is open in another session", "127.0.0.1 (TLS) ")
+    session.quit()

@@ -112,9 +112,11 @@ class Office:
             mailbox = actions.open_mailbox(self.server, job.account)
             mailbox.leave()
             what = contents(mailbox)
-            safety = "TLS" if mailbox.is_encrypted else "not encrypted"
+            safety = _safety(mailbox.is_encrypted)
         except (LoginRefused, BadArgument, UnknownCertificate):
             raise
+        except Refused as problem:
+            said, safety = explain(problem), _safety(problem.is_encrypted)
         except (Unreachable, Pop3Error) as problem:
             said = explain(problem)
         self._reader.account = self._sender.account = job.account
@@ -147,3 +149,7 @@ class Office:
         if len(whole) > MAX_FORWARDED_OCTETS:
             raise FieldProblem(f"the message is larger than {MAX_FORWARDED_OCTETS:,} octets")
         return Started(answering.forward_whole(own, found, whole))
+
+
+def _safety(is_encrypted: bool) -> str:
+    return "TLS" if is_encrypted else "not encrypted"
