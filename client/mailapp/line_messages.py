@@ -30,12 +30,10 @@ class LineMessages:
     ) -> None:
         """`own` gives the person's address, maybe empty; the session rests while one writes."""
         self._terminal = terminal
+        self._say = terminal.say
         self._mailbox = mailbox
         self._own = own
         self._write = write
-
-    def _say(self, line: str) -> None:
-        self._terminal.write(line + "\n")
 
     @contextmanager
     def _opened(self, at: int) -> Iterator[Message]:

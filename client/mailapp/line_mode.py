@@ -49,6 +49,7 @@ class LineMode:
     ) -> None:
         """What is known already of user, account and address is not asked for."""
         self._terminal = terminal
+        self._say = terminal.say
         self._server = server
         self._user = user
         self._given = account
@@ -90,9 +91,6 @@ class LineMode:
 
     def _count_drafts(self) -> int:
         return len(self._outbox(self._account).drafts()) if self._account else 0
-
-    def _say(self, line: str) -> None:
-        self._terminal.write(line + "\n")
 
     def _sign_in(self) -> Account | None:
         """Ask who it is until the server agrees; None after too many wrong passwords."""
@@ -219,7 +217,7 @@ class LineMode:
             try:
                 return self._trusting(lambda: actions.open_mailbox(self._server, account))
             except MailboxInUse as problem:
-                if not self._says_yes(f"{explain(problem)} Try again?"):
+                if not self._says_yes(f"{explain(problem)}\nTry again?"):
                     raise
 
     def _trusting(self, connect: Callable[[], T]) -> T:

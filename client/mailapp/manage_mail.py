@@ -57,6 +57,7 @@ class ManageMail:
     ) -> None:
         """`own` gives the person's address, `write` lets an answer be written and sent."""
         self._terminal = terminal
+        self._say = terminal.say
         self._mailbox = mailbox
         self._list = ListOrder(mailbox, max(1, min(MAX_PAGE, terminal.lines - _AROUND_PAGE)))
         self._messages = messages = LineMessages(terminal, mailbox, own, write)
@@ -126,9 +127,6 @@ class ManageMail:
     def _reopen(self) -> None:
         if lost := self._mailbox.reopen():
             self._say(lost)
-
-    def _say(self, line: str) -> None:
-        self._terminal.write(line + "\n")
 
     def _meter(self) -> Meter:
         return Meter(self._terminal.write_now, "Fetching the list:")

@@ -95,6 +95,24 @@ def rows(line: str, columns: int) -> list[str]:
     return [*pieces, line[start:]]
 
 
+def wrapped_words(text: str, columns: int) -> list[str]:
+    """One line in rows, broken at spaces where there are any."""
+    if len(text) <= columns and text.isascii():
+        return [text]
+    made: list[str] = []
+    at = 0
+    while True:
+        first = rows(text[at : at + columns + 1], columns)[0]
+        end = at + len(first)
+        if end >= len(text):
+            return [*made, first]
+        space = first.rfind(" ", columns // 2)
+        if space > 0 and not text[end].isspace():
+            end = at + space + 1
+        made.append(text[at:end])
+        at = end
+
+
 def octets(count: int) -> str:
     """A size for people: `980 B`, `1.2 KB`, `50.0 MB`."""
     if count < 1000:

@@ -42,6 +42,7 @@ class SendMail:
     ) -> None:
         """`own_address` is offered as From; empty when it is not known."""
         self._terminal = terminal
+        self._say = terminal.say
         self._server = server
         self._own_address = own_address
         self._outbox = outbox
@@ -125,9 +126,6 @@ class SendMail:
                 break
             self._say("Type s, e, d, n or Enter.")
 
-    def _say(self, text: str) -> None:
-        self._terminal.write(text + "\n")
-
     def _edit(self, draft: Draft) -> Draft:
         self._say("\nEnter keeps what stands in brackets.")
         draft = self._fields(draft)
@@ -164,7 +162,7 @@ class SendMail:
                     return self._checked(whole)
                 body.append(compose.body_line(text))
             except editor.EditorProblem as problem:
-                self._say(f"{visible_line(str(problem))} The message goes on here:")
+                self._say(f"{visible_line(str(problem))}\nThe message goes on here:")
             except FieldProblem as problem:
                 _say_wrong(self._terminal, _FIRST_BODY_LINE + len(body), "message", problem)
         return (*body, *below)
@@ -211,11 +209,9 @@ class _Form:
 
     def __init__(self, terminal: Terminal, server: actions.Server, draft: Draft) -> None:
         self._terminal = terminal
+        self._say = terminal.say
         self._server = server
         self.draft = draft
-
-    def _say(self, text: str) -> None:
-        self._terminal.write(text + "\n")
 
     def ask(self, line: int, name: str, offered: str, take: Callable[[Draft, str], Draft]) -> None:
         """One line, with its field's name or as a bare value, until it is right."""
@@ -274,4 +270,4 @@ class _Form:
 
 def _say_wrong(terminal: Terminal, line: int, name: str, problem: FieldProblem) -> None:
     what = visible_line(str(problem))
-    terminal.write(f"Line {line} ({name}) is wrong: {what}. Please type this line again.\n")
+    terminal.say(f"Line {line} ({name}) is wrong: {what}. Please type this line again.")

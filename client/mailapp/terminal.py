@@ -9,7 +9,7 @@ import sys
 import termios
 from typing import TextIO
 
-from mailapp.render import rows, visible
+from mailapp.render import rows, visible, wrapped_words
 
 PIPE_COLUMNS = 80
 _PARTIAL_LINE = 4096  # characters of an unfinished line that a page keeps back
@@ -50,6 +50,16 @@ class Terminal:
         except OSError:
             raise OutputClosed from None
 
+    def say(self, text: str) -> None:
+        """Whole lines; on a terminal they are wrapped at words. Raises OutputClosed."""
+        self.write(self._wrapped(text) + "\n")
+
+    def _wrapped(self, text: str) -> str:
+        if not self.is_interactive:
+            return text
+        lines = visible(text).split("\n")
+        return "\n".join(row for one in lines for row in wrapped_words(one, self.columns - 1))
+
     def write_now(self, text: str) -> None:
         """`write`, to be seen at once. Raises OutputClosed."""
         self.write(text)
@@ -62,9 +72,8 @@ class Terminal:
 
     def read_line(self, prompt: str = "") -> str:
         """A line without its end. Raises EndOfInput."""
-        self.write(prompt)
-        self.flush()
-        self._prompt = prompt
+        self._prompt = self._wrapped(prompt)
+        self.write_now(self._prompt)
         try:
             line = self._source.readline()
         except OSError:  # the terminal is gone

@@ -141,7 +141,7 @@ def test_an_editor_that_is_not_there_is_not_offered(dumb: Any, editor: str) -> N
         asks(child, typed, prompt=prompt)
     child.sendline("~e")
     missing = f"There is no editor {editor} here; VISUAL or EDITOR sets another."
-    child.expect_exact(f"\r\n{missing} The message goes on here:\r\n")
+    child.expect_exact(f"\r\n{missing}\r\nThe message goes on here:\r\n")
     assert "Sent to alice@mailserver." in asks(child, "Hi\n.", prompt=MENU)
 
 

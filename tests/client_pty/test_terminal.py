@@ -266,6 +266,27 @@ def test_what_no_folder_keeps_is_lost_only_by_a_yes(
     assert child.exitstatus == 0
 
 
+def test_lines_are_wrapped_at_words(mailserver: Any, terminal: Any) -> None:
+    child = terminal()
+    log_in(child)
+    for prompt, answer in (
+        (MENU, "2"),
+        ("From [alice@mailserver]: ", ""),
+        ("To: ", "alice@mailserver"),
+        ("Subject: ", "x" * 51),
+    ):
+        child.expect_exact(prompt)
+        child.sendline(answer)
+    child.expect_exact("this line again.\r\nSubject: ")
+    said = str(child.before).split("\r\n")[1:]
+    assert max(map(len, said)) < 80
+    words = "Line 3 (Subject) is wrong: the subject has 51 characters; at most 50 are allowed."
+    assert " ".join(map(str.strip, said)) == f"{words} Please type"
+    child.sendintr()
+    child.expect_exact(MENU)
+    assert leave(child) == 0
+
+
 def test_a_killed_client_deletes_nothing(mailserver: Any, terminal: Any) -> None:
     mailserver.deliver(b"Subject: s\n\nx\n")
     child = terminal()

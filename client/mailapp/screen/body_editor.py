@@ -7,10 +7,9 @@ from functools import lru_cache
 
 from prompt_toolkit.document import Document
 
-from mailapp.render import visible_line, width
+from mailapp.render import visible_line, width, wrapped_words
 from mailapp.screen import editing
 from mailapp.screen.keys import Key
-from mailapp.screen.paint import wrapped_words
 
 
 @lru_cache(maxsize=4)

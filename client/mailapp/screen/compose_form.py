@@ -47,7 +47,7 @@ class Form(Screen):
         ("Ctrl-C", "leave"),
     )
     more_keys = (
-        ("Tab", "next field; in To, Cc, Bcc it completes an address met before"),
+        ("Tab", "next field; in To, Cc, Bcc it completes an address"),
         ("Shift-Tab", "the field before"),
         ("Ctrl-A", "attach a file; Tab completes its path"),
         ("Ctrl-R", "take the last attachment away"),

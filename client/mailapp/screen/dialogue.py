@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mailapp import rfc
-from mailapp.render import visible_line, width
+from mailapp.render import visible_line, width, wrapped_words
 from mailapp.screen.base import Back, Screen, Step
 from mailapp.screen.keys import Key, moved, top_for
-from mailapp.screen.paint import Row, Size, View, line, wrapped_words
+from mailapp.screen.paint import Row, Size, View, line
 from mailapp.screen.reading import BACK
 from mailapp.trace import CLIENT, NOTE, SERVER, Line, as_text
 from mailapp.value import value

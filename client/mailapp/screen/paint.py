@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mailapp.render import cut, pad, width
-from mailapp.render import rows as wrapped_rows
+from mailapp.render import cut, pad, width, wrapped_words
 from mailapp.value import value
 
 Row = list[tuple[str, str]]
@@ -98,24 +97,6 @@ def frame(title: tuple[str, str], body: View, notice: list[Row], hints: Hints, s
     rows += [line("", room.columns)] * (last - len(rows))
     rows += [*notice, *hint_rows(hints, room.columns, _hint_count(size))]
     return View(rows, (body.cursor[0] + 1, body.cursor[1]))
-
-
-def wrapped_words(text: str, columns: int) -> list[str]:
-    """One line in rows, broken at spaces where there are any."""
-    if len(text) <= columns and text.isascii():
-        return [text]
-    made: list[str] = []
-    at = 0
-    while True:
-        first = wrapped_rows(text[at : at + columns + 1], columns)[0]
-        end = at + len(first)
-        if end >= len(text):
-            return [*made, first]
-        space = first.rfind(" ", columns // 2)
-        if space > 0 and not text[end].isspace():
-            end = at + space + 1
-        made.append(text[at:end])
-        at = end
 
 
 def bar(done: int, everything: int, columns: int) -> str:

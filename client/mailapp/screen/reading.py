@@ -7,9 +7,10 @@ from dataclasses import field, replace
 from functools import lru_cache
 from typing import ClassVar
 
+from mailapp.render import wrapped_words
 from mailapp.screen.base import Back, Screen, Step, Wish
 from mailapp.screen.keys import Key, moved
-from mailapp.screen.paint import Hints, Row, Size, View, line, wrapped_words
+from mailapp.screen.paint import Hints, Row, Size, View, line
 from mailapp.value import value
 
 BACK = {"q", "left", "h", "escape"}

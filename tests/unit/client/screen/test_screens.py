@@ -12,7 +12,7 @@ from prompt_toolkit.document import Document
 from mailapp.actions import Account
 from mailapp.compose import Draft
 from mailapp.ordering import Order
-from mailapp.render import width
+from mailapp.render import width, wrapped_words
 from mailapp.screen import body_editor, editing
 from mailapp.screen.base import Ask, Back, Beneath, Prompt, Say, Screen
 from mailapp.screen.compose_form import Form
@@ -25,7 +25,7 @@ from mailapp.screen.mail_list import MailList
 from mailapp.screen.menu import Menu
 from mailapp.screen.message import Message
 from mailapp.screen.news import Arranged, Left, Lines, Listing, News, Opened, SignedIn, Trouble
-from mailapp.screen.paint import Size, body_size, wrapped_words
+from mailapp.screen.paint import Size, body_size
 from mailapp.screen.reading import Text
 from mailapp.screen.wishes import (
     Arrange,
@@ -110,6 +110,11 @@ def test_a_key_is_explained_once() -> None:
         keys = [row.split("  ")[1] for row in Keys.of(screen).text.split("\n")]
         assert len(keys) == len(set(keys)), keys
         assert any("F1" in key for key in keys)
+
+
+def test_keys_are_explained_in_80_columns() -> None:
+    for screen in SCREENS:
+        assert [row for row in Keys.of(screen).text.split("\n") if width(row) > 80] == []
 
 
 def test_a_narrow_menu_cuts_nothing_off() -> None:
