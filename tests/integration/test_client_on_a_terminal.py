@@ -40,12 +40,16 @@ def test_a_person_sends_and_reads_on_a_terminal(mail_system: MailSystem) -> None
     screen.sendline("wonderland")
     for option in ("Manage Mail", "Send Mail", "Quit"):
         screen.expect_exact(option)
+    screen.send("\x1a")  # Docker's init would not wake it
+    screen.expect_exact("Not suspended: there is no shell to come back from.")
     screen.sendline("1")
     screen.expect_exact("hi")
     screen.sendline("1")
     screen.expect_exact("gone")
     shown = screen.before + screen.after
     assert not CONTROL & set(shown), "the message drives the terminal"
+    screen.sendline("save 1")
+    screen.expect_exact("Saved as /tmp/")  # the root is read-only
     screen.sendline("q")
     screen.expect_exact("Quit")
     screen.sendline("3")
