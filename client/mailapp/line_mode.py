@@ -63,8 +63,12 @@ class LineMode:
         try:
             if self._sign_in() is None:
                 return exits.NO_PERMISSION
-            while (choice := self._choose()) != "Quit" or not self._may_quit():
-                self._act(choice)
+            while True:
+                choice = self._choose()
+                if choice != "Quit":
+                    self._act(choice)
+                elif self._may_quit():
+                    return exits.OK
         except EndOfInput:
             self._say_loss()
         except KeyboardInterrupt:
@@ -143,7 +147,7 @@ class LineMode:
                 return
             if choice == "Manage Mail":
                 self._manage_mail(account)
-            elif choice == "Send Mail":
+            else:
                 self._send_mail(account)
         except KeyboardInterrupt:
             self._say("\nCancelled.")
