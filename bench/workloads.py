@@ -56,9 +56,9 @@ def _received(keep_open: bool) -> tuple[Case, ...]:
     """Postfix gets fewer messages: it takes longer for them than the others for all of theirs."""
     run = partial(receive, keep_open=keep_open)
     return (
-        Case("smtpmail", smtpmail, partial(run, messages=10_000)),
+        Case("smtpmail", smtpmail, partial(run, messages=30_000)),
         Case("postfix", postfix, partial(run, messages=4_000)),
-        Case("smtp_sink", smtp_sink, partial(run, messages=20_000)),
+        Case("smtp_sink", smtp_sink, partial(run, messages=60_000)),
     )
 
 
