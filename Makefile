@@ -49,7 +49,7 @@ $(READY): requirements-dev.txt server/pyproject.toml client/pyproject.toml
 # The same supervisor as in the container: Ctrl-C stops both servers, and if one ends, so does the other.
 run: setup
 	@mkdir -p -m 700 demo
-	@echo "MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/"
+	@echo "starting MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/"
 	@echo "  TLS too   submission $(SUBMISSION_PORT), inside TLS $(SUBMISSIONS_PORT); POP3 inside TLS $(POP3S_PORT)"
 	@echo "  accounts  demo/users.txt, one a line: user name, password (alice wonderland)"
 	@echo "  client    $(BIN)/mailclient 127.0.0.1 $(SMTP_PORT) $(POP3_PORT)"

@@ -15,6 +15,11 @@ from mailapp.script import arguments
 if TYPE_CHECKING:
     from mailapp.setup import Setup
 
+_MISSING = (
+    "mailclient: Python has no module {} for the full screen: --plain does without it, "
+    "pip install ./client gets it"
+)
+
 
 def main() -> int:
     """Returns the exit status."""
@@ -38,8 +43,10 @@ def main() -> int:
 
             return run(words, setup)
         if not words.plain and _has_full_screen():
-            from mailapp.screen.run import run as run_screen
-
+            try:
+                from mailapp.screen.run import run as run_screen
+            except ModuleNotFoundError as missing:
+                return _fail(_MISSING.format(missing.name), exits.UNAVAILABLE)
             return run_screen(setup)
         return _run_line_mode(setup)
 

@@ -1,12 +1,17 @@
 """The command `mailadmin`: see `mailadmin --help`."""
 
+import os
 import sys
-
-from mailserver.admin import command
 
 
 def main() -> int:
     """Do one thing to a data folder."""
+    try:
+        from mailserver.admin import command
+    except ModuleNotFoundError as missing:
+        how = "pip install ./server, or make setup and .venv/bin/mailadmin"
+        print(f"mailadmin: Python has no module {missing.name}: {how}", file=sys.stderr)
+        return os.EX_CONFIG
     return command.main()
 
 

@@ -54,6 +54,22 @@ def test_port_in_use(command: str, data: Path) -> None:
     assert last_line(said) == (f"{command}: port {port} of 127.0.0.1 is in use by another program")
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "mailadmin"])
+def test_without_the_libraries(command: str) -> None:
+    """`python server/smtpmail.py` before `pip install`."""
+    done = subprocess.run(
+        [sys.executable, "-S", str(SERVER / f"{command}.py"), "2525"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 78
+    [said] = done.stderr.splitlines()
+    assert said.startswith(f"{command}: Python has no module ")
+    assert "pip install ./server" in said
+
+
 @both
 def test_an_address_that_is_not_here(command: str, data: Path) -> None:
     status, said = start(command, "0", "--data", str(data), "--host", "192.0.2.1")
