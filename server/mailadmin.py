@@ -10,7 +10,7 @@ def main() -> int:
         from mailserver.admin import command
     except ModuleNotFoundError as missing:
         how = "pip install ./server, or make setup and .venv/bin/mailadmin"
-        print(f"mailadmin: Python has no module {missing.name}: {how}", file=sys.stderr)
+        sys.stderr.write(f"mailadmin: Python has no module {missing.name}: {how}\n")
         return os.EX_CONFIG
     return command.main()
 

@@ -12,7 +12,7 @@ def main() -> int:
         from mailserver.app import pop3
     except ModuleNotFoundError as missing:
         how = "pip install ./server, or make setup and .venv/bin/popserver"
-        print(f"popserver: Python has no module {missing.name}: {how}", file=sys.stderr)
+        sys.stderr.write(f"popserver: Python has no module {missing.name}: {how}\n")
         return os.EX_CONFIG
 
     return pop3.main()

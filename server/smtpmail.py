@@ -12,7 +12,7 @@ def main() -> int:
         from mailserver.app import smtp
     except ModuleNotFoundError as missing:
         how = "pip install ./server, or make setup and .venv/bin/smtpmail"
-        print(f"smtpmail: Python has no module {missing.name}: {how}", file=sys.stderr)
+        sys.stderr.write(f"smtpmail: Python has no module {missing.name}: {how}\n")
         return os.EX_CONFIG
 
     return smtp.main()
