@@ -47,17 +47,24 @@ $(READY): requirements-dev.txt server/pyproject.toml client/pyproject.toml
 # --- using it ------------------------------------------------------------------------------------
 
 # The same supervisor as in the container: Ctrl-C stops both servers, and if one ends, so does the other.
+PORTS := SMTP_PORT POP3_PORT SUBMISSION_PORT SUBMISSIONS_PORT POP3S_PORT
 run: setup
+	@others=; $(foreach name,$(PORTS),if bash -c ': </dev/tcp/127.0.0.1/$($(name))' 2>/dev/null; then \
+	    echo "make: port $($(name)) is in use by another program" >&2; \
+	    others="$$others $(name)=$$(($($(name)) + 1000))"; fi;) \
+	  [ -z "$$others" ] || { echo "make: stop it (docker compose stop?), or take others: make run$$others" >&2; exit 1; }
 	@mkdir -p -m 700 demo
-	@echo "starting MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/"
-	@echo "  TLS too   submission $(SUBMISSION_PORT), inside TLS $(SUBMISSIONS_PORT); POP3 inside TLS $(POP3S_PORT)"
-	@echo "  accounts  demo/users.txt, one a line: user name, password (alice wonderland)"
-	@echo "  client    $(BIN)/mailclient 127.0.0.1 $(SMTP_PORT) $(POP3_PORT)"
-	@echo "  by hand   nc -C 127.0.0.1 $(SMTP_PORT)     nc -C 127.0.0.1 $(POP3_PORT)"
-	@echo "  stop      Ctrl-C"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" DATA=demo SEED=seed/users.txt ADDRESS=127.0.0.1 MAIL_DOMAIN=mailserver \
-	  MAILSERVER_SUBMISSION_PORT=$(SUBMISSION_PORT) MAILSERVER_SUBMISSIONS_PORT=$(SUBMISSIONS_PORT) \
-	  MAILSERVER_POP3S_PORT=$(POP3S_PORT) \
+	@until $(BIN)/python -m mailserver.health $(SMTP_PORT) $(POP3_PORT) 2>/dev/null; do \
+	    sleep 0.2; kill -0 $$$$ 2>/dev/null || exit; done && \
+	  echo "MailServer: SMTP on 127.0.0.1:$(SMTP_PORT), POP3 on 127.0.0.1:$(POP3_PORT), mail in demo/" && \
+	  echo "  TLS too   submission $(SUBMISSION_PORT), inside TLS $(SUBMISSIONS_PORT); POP3 inside TLS $(POP3S_PORT)" && \
+	  echo "  accounts  demo/users.txt, one a line: user name, password (alice wonderland)" && \
+	  echo "  client    $(BIN)/mailclient 127.0.0.1 $(SMTP_PORT) $(POP3_PORT)" && \
+	  echo "  by hand   nc -C 127.0.0.1 $(SMTP_PORT)     nc -C 127.0.0.1 $(POP3_PORT)" && \
+	  echo "  stop      Ctrl-C" & \
+	exec env PATH="$(CURDIR)/$(BIN):$$PATH" DATA=demo SEED=seed/users.txt ADDRESS=127.0.0.1 \
+	  MAILSERVER_DOMAINS=mailserver MAILSERVER_SUBMISSION_PORT=$(SUBMISSION_PORT) \
+	  MAILSERVER_SUBMISSIONS_PORT=$(SUBMISSIONS_PORT) MAILSERVER_POP3S_PORT=$(POP3S_PORT) \
 	  bash server/entrypoint.sh $(SMTP_PORT) $(POP3_PORT)
 
 bench: setup
