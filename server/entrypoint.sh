@@ -18,9 +18,13 @@ smtp_port=${1:-25} pop3_port=${2:-110}
 data=${DATA:-/data}
 seed=${SEED:-/usr/share/mailserver/users.txt}
 address=${ADDRESS:-0.0.0.0}
-[ -z "${MAIL_DOMAIN:-}" ] || export MAILSERVER_DOMAINS=$MAIL_DOMAIN
 
 say() { echo "mailserver: $*" >&2; }
+
+if [ -n "${MAIL_DOMAIN:-}" ]; then
+  export MAILSERVER_DOMAINS=$MAIL_DOMAIN
+  say "MAILSERVER_DOMAINS is what MAIL_DOMAIN says: $MAIL_DOMAIN"
+fi
 
 # --- the data folder ---------------------------------------------------------------------------
 probe=$data/.writable.$$
