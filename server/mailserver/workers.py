@@ -20,7 +20,8 @@ Work = Callable[[int, int | None], int]
 """Called with the worker's number, from 0, and a descriptor that comes to its end when nobody
 waits for this worker any more (None: it is alone); returns the exit status."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP = {signal.SIGTERM, signal.SIGINT}
+_SIGNALS = {*_STOP, signal.SIGCHLD}
 
 
 def run(count: int, work: Work) -> int:
@@ -32,14 +33,16 @@ def run(count: int, work: Work) -> int:
 
 
 class _Workers:
+    """Signals are taken one at a time and never interrupt: however many come, none finds this in
+    the middle of something, or at its end."""
+
     def __init__(self) -> None:
-        self._alive: set[int] = set()
+        self._alive: set[int] = set()  # or ended, and not asked for their status yet
         self._stopping = False
 
     def run(self, count: int, work: Work) -> int:
-        # no signal may come to a worker while it still has the first process's handlers
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        before = [signal.signal(number, self._pass_on) for number in _SIGNALS]
         theirs, ours = os.pipe()
         for number in range(count):
             pid = os.fork()
@@ -49,26 +52,28 @@ class _Workers:
                 _become(number, theirs, work)
             self._alive.add(pid)
         os.close(theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        status = self._wait()
+        status = 0
+        while self._alive:
+            if signal.sigwait(_SIGNALS) in _STOP:
+                self._stop()
+            else:
+                status = self._ended() or status
         os.close(ours)
-        for number, handler in zip(_SIGNALS, before, strict=True):
-            signal.signal(number, handler)
         return status
 
-    def _wait(self) -> int:
-        result = 0
+    def _ended(self) -> int:
+        """Those that have; the exit status of one that was not told to, else 0."""
+        status = 0
         while self._alive:
-            pid, ended = os.waitpid(-1, 0)
+            pid, ended = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
             self._alive.discard(pid)
             if not self._stopping:
-                result = os.waitstatus_to_exitcode(ended) or 1
-                log.error("a worker process ended by itself, status %d: stopping", result)
+                status = abs(os.waitstatus_to_exitcode(ended)) or 1
+                log.error("a worker process ended by itself, status %d: stopping", status)
                 self._stop()
-        return abs(result)
-
-    def _pass_on(self, *_: object) -> None:
-        self._stop()
+        return status
 
     def _stop(self) -> None:
         self._stopping = True
@@ -89,7 +94,7 @@ def _become(number: int, theirs: int, work: Work) -> None:
     """Be a worker; never returns."""
     status = os.EX_SOFTWARE
     try:
-        for known in _SIGNALS:
+        for known in _STOP:
             signal.signal(known, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         status = work(number, theirs)

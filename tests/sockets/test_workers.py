@@ -62,6 +62,20 @@ def test_connections_are_shared(mail: Mail) -> None:
     assert all(held[pid] > before[pid] for pid in held)
 
 
+def test_told_to_stop_again_and_again(tmp_path: Path) -> None:
+    """Ctrl-C comes to the whole group, and then a supervisor sends SIGTERM: while one worker has
+    ended already, and the other has not."""
+    (tmp_path / "users.txt").write_text("alice secret\n")
+    for _ in range(5):
+        server = Server("smtpmail", tmp_path, "--workers", "4")
+        with Raw(server.port) as raw:
+            assert raw.line().startswith(b"220 ")  # it minds signals now
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+        assert server.stop() == 0
+        assert not any("Traceback" in line for line in server.log)
+
+
 def test_each_has_a_core_where_there_are_as_many(tmp_path: Path) -> None:
     ours = sorted(os.sched_getaffinity(0))
     if not 1 < len(ours) <= 64:
