@@ -33,7 +33,7 @@ FILE_LIMIT = 16 * 1024 * 1024
 FAILURES = "failures"
 
 _POSTMASTER = "postmaster"
-SETTLED_SECONDS = 0.1
+SETTLED_SECONDS = 1.0
 """Without a change, until it is believed that users are gone from a file that is written in place:
 a moment ago it may have been empty."""
 HASHING_THREADS = 2
