@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from mailserver.net.backlog import Backlog
 from mailserver.net.burst import Burst
@@ -108,16 +109,17 @@ class Listener:
 
     async def _run(self, stream: SocketStream, *, entered: bool) -> None:
         try:
-            try:
-                if entered:
-                    await self._lead(stream)
-                else:
-                    self._refuse(stream, self._refusals.full)
-            except ConnectionError:
-                return  # the peer is gone
-            except Exception:
-                log.exception("a fault of this server; the connection from %s ends", stream.peer)
-            await stream.close()  # with what was said before a fault: it may be a 250
+            if entered:
+                await self._lead(stream)
+            else:
+                self._refuse(stream, self._refusals.full)
+            await stream.close()
+        except ConnectionError:
+            pass  # the peer is gone
+        except Exception:
+            log.exception("a fault of this server; the connection from %s ends", stream.peer)
+            with suppress(ConnectionError):
+                await stream.close()  # with what was said before: it may be a 250
         finally:
             stream.abort()
 
