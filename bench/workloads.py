@@ -54,7 +54,7 @@ def _beside(run: Run, *starts: Start, mailbox: Mailbox = NO_MAILBOX) -> tuple[Ca
 
 def _received(keep_open: bool) -> tuple[Case, ...]:
     """Postfix gets fewer messages: it takes longer for them than the others for all of theirs. New
-    connections are fewer than the kernel has local ports: near that it looks long for a free one."""
+    connections are fewer than the kernel has local ports: near that it searches long for one."""
     run = partial(receive, keep_open=keep_open)
     ours, sinks = (30_000, 60_000) if keep_open else (12_000, 12_000)
     return (
