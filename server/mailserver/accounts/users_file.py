@@ -59,10 +59,9 @@ class UsersFile:
         """Reads the file in the data folder; raises AccountsUnusable when there is none, OSError
         when the folder cannot be written. What takes long goes through `in_thread`; `clock` in
         seconds, the same for all processes of this machine."""
-        self._version: Version | None
-        self._path, found, self._users = first_look(data)
-        self._version, self._inode = version_of(found), found.st_ino
+        self._path, self._version, self._users = first_look(data)
         self._half_written: Version | None = None  # this one may be
+        self.uncertain = False
         self._name = str(self._path)  # looking at the file by its name is twice as fast
         self._in_thread = in_thread or Threads("hashing", HASHING_THREADS)
         self._checking = Checking(self._in_thread, clock)
@@ -140,45 +139,40 @@ class UsersFile:
         """See `base.Accounts`."""
         self._slow_down.note(user, peer, right=right)
 
-    @property
-    def uncertain(self) -> bool:
-        """See `base.Accounts`."""
-        return self._version is None
-
     def _current(self) -> UsersList:
         try:
             found = os.stat(self._name)
             version = version_of(found)
-            # a file that changes while it is read is read again at the next look
-            if version != self._version and not self._is_half_written(found, version):
-                self._take(found, parse(read_file(self._path, found)))
+            if version != self._version or self.uncertain:
+                self._look(found, version)
         except OSError as error:
-            if self._version is not None:  # say it once
+            if not self.uncertain:  # say it once
                 log.error("%s: %s; the users stay as they were", self._path, error.strerror)
-                self._version = None
+                self.uncertain = True
         return self._users
 
-    def _take(self, found: os.stat_result, users: UsersList) -> None:
-        version = version_of(found)
+    def _look(self, found: os.stat_result, version: Version) -> None:
+        if version == self._half_written and self._is_fresh(found):
+            return
+        users = parse(read_file(self._path, found))
         someone_is_gone = not self._users.names.keys() <= users.names.keys()
         if someone_is_gone and self._is_fresh(os.stat(self._name)):
             self._half_written = version
             return
-        self._users, self._version, self._inode = users, version, found.st_ino
+        # a file that changes while it is read is read again at the next look
+        self._users, self._version, self.uncertain = users, version, False
         _tell(self._path, users)
-
-    def _is_half_written(self, found: os.stat_result, version: Version) -> bool:
-        return version == self._half_written and self._is_fresh(found)
 
     def _is_fresh(self, found: os.stat_result) -> bool:
         """It was written to in place just now. A file that takes the place of another is whole,
         unless it is empty."""
-        if found.st_ino != self._inode and found.st_size:
+        inode = self._version[0]
+        if found.st_ino != inode and found.st_size:
             return False
         return 0.0 <= time.time() - found.st_mtime < SETTLED_SECONDS
 
 
-def first_look(data: Path) -> tuple[Path, os.stat_result, UsersList]:
+def first_look(data: Path) -> tuple[Path, Version, UsersList]:
     """The list of users in a data folder, and in the log what is wrong with it; raises
     AccountsUnusable. Changes nothing."""
     path = find_file(data)
@@ -193,7 +187,7 @@ def first_look(data: Path) -> tuple[Path, os.stat_result, UsersList]:
     _tell(path, users)
     if found.st_mode & 0o077:
         log.warning("%s can be read by others; chmod 600 keeps it from them", path)
-    return path, found, users
+    return path, version_of(found), users
 
 
 def _tell(path: Path, users: UsersList) -> None:
@@ -223,5 +217,5 @@ def read_file(path: Path, found: os.stat_result) -> bytes:
 
 
 def version_of(found: os.stat_result) -> Version:
-    """Differs when the file has changed."""
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    """Inode and more; differs when the file has changed."""
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

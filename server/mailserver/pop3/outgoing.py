@@ -13,6 +13,8 @@ class OutgoingMessage:
     def __init__(self, body_lines: int | None, *, utf8: bool = True) -> None:
         """`body_lines`: how many lines behind the header are wanted; None: all.
         `utf8`: the header may have UTF-8 in it."""
+        self.begun = False
+        """The reply in front of it is on its way."""
         self._dots = DotEncoder()
         self._top = TopOfMessage(body_lines) if body_lines is not None else None
         self._header = None if utf8 else AsciiHeader()

@@ -75,7 +75,6 @@ class Pop3Session:
         self._maildrop: OpenMaildrop | None = None  # from the login on
         self._waiting: Event | None = None
         self._outgoing: OutgoingMessage | None = None
-        self._headline_sent = False  # of the answer to a Retrieve
         self._commands_left = offer.commands
         self._errors = 0
         self._failed_logins = 0
@@ -102,7 +101,7 @@ class Pop3Session:
     @property
     def sending_message(self) -> bool:
         """The answer to a Retrieve has begun and not ended."""
-        return self._headline_sent
+        return self._outgoing is not None and self._outgoing.begun
 
     def next_event(self) -> Event:
         """What to do now."""
@@ -158,18 +157,18 @@ class Pop3Session:
         assert self._outgoing is not None
         self._send_content(self._outgoing, self._outgoing.end())
         self._answer(Retrieve)
-        self._outgoing, self._headline_sent = None, False
+        self._outgoing = None
         self._allow_commands()
 
     def _send_content(self, outgoing: OutgoingMessage, octets: bytes) -> None:
         """Behind the headline, which waits for them: then it is known how long the header is."""
-        if octets and not self._headline_sent:
+        if octets and not outgoing.begun:
             assert isinstance(self._waiting, Retrieve)
             assert self._maildrop is not None
             size = self._maildrop.size(self._waiting.number) + outgoing.growth
             whole = self._waiting.lines is None
             self._out += replies.ok(f"{size} octets" if whole else "top of message")
-            self._headline_sent = True
+            outgoing.begun = True
         self._out += octets
 
     def updated(self, deleted: int) -> None:
