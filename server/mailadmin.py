@@ -1,6 +1,5 @@
 """The command `mailadmin`: see `mailadmin --help`."""
 
-import os
 import sys
 
 
@@ -9,9 +8,9 @@ def main() -> int:
     try:
         from mailserver.admin import command
     except ModuleNotFoundError as missing:
-        how = "pip install ./server, or make setup and .venv/bin/mailadmin"
-        sys.stderr.write(f"mailadmin: Python has no module {missing.name}: {how}\n")
-        return os.EX_CONFIG
+        from mailserver.missing import tell
+
+        return tell("mailadmin", missing)
     return command.main()
 
 

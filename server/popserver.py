@@ -1,7 +1,6 @@
 """The command `popserver PORT`: see `popserver --help`."""
 
 import gc
-import os
 import sys
 
 
@@ -11,9 +10,9 @@ def main() -> int:
     try:
         from mailserver.app import pop3
     except ModuleNotFoundError as missing:
-        how = "pip install ./server, or make setup and .venv/bin/popserver"
-        sys.stderr.write(f"popserver: Python has no module {missing.name}: {how}\n")
-        return os.EX_CONFIG
+        from mailserver.missing import tell
+
+        return tell("popserver", missing)
 
     return pop3.main()
 

@@ -1,7 +1,6 @@
 """The command `smtpmail PORT`: see `smtpmail --help`."""
 
 import gc
-import os
 import sys
 
 
@@ -11,9 +10,9 @@ def main() -> int:
     try:
         from mailserver.app import smtp
     except ModuleNotFoundError as missing:
-        how = "pip install ./server, or make setup and .venv/bin/smtpmail"
-        sys.stderr.write(f"smtpmail: Python has no module {missing.name}: {how}\n")
-        return os.EX_CONFIG
+        from mailserver.missing import tell
+
+        return tell("smtpmail", missing)
 
     return smtp.main()
 

@@ -1,6 +1,7 @@
 """The house keeps its layers: read from the code's own imports.
 
 L5  app, workers, settings, health, commands     observe may be imported from here and from L4
+    missing
 L4  net
 L3  delivery, relay, trust                  of L2 only the interfaces and durable
 L2  store, accounts, durable, threads, counts, shared_rows
@@ -42,6 +43,7 @@ LEVEL = {
     "app": 5,
     "workers": 5,
     "health": 5,
+    "missing": 5,
     "": 5,  # the commands, and what stands in the package itself
 }
 INTERFACES_ONLY = {"store": "mailserver.store.base", "accounts": "mailserver.accounts.base"}

@@ -5,11 +5,11 @@ To add a command: a dataclass, a reader in `_READERS`; then a row in `states.py`
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 
 from mailserver.pop3 import replies
+from mailserver.wire import strict_base64
 from mailserver.wire.foreign import HTTP_WORDS
 from mailserver.wire.value import value
 
@@ -193,11 +193,9 @@ def _auth(argument: str) -> Auth:
 def read_base64(encoded: bytes) -> bytes:
     """What a client's response says (RFC 5034 4): nothing is ignored that does not belong there."""
     try:
-        if len(encoded) % 4 == 0:  # Python's decoder takes "AAAA="
-            return base64.b64decode(encoded, validate=True)
+        return strict_base64.decode(encoded)
     except ValueError:
-        pass
-    raise Refused(replies.NOT_BASE64)
+        raise Refused(replies.NOT_BASE64) from None
 
 
 def _lang(argument: str) -> Lang:

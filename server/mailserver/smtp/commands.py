@@ -6,7 +6,6 @@ it does in `obey.py`.
 
 from __future__ import annotations
 
-import base64
 import re
 import string
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from mailserver.message.envelope import (
 )
 from mailserver.smtp import parameters, replies
 from mailserver.smtp.replies import Refused
-from mailserver.wire import address
+from mailserver.wire import address, strict_base64
 from mailserver.wire.address import ForwardPath, ReversePath
 from mailserver.wire.cursor import Cursor, SyntaxProblem
 from mailserver.wire.foreign import HTTP_WORDS
@@ -194,11 +193,9 @@ def _auth(argument: str) -> Auth:
 def read_response(line: bytes) -> bytes:
     """What a client answers to a challenge, base64 (RFC 4954 4)."""
     try:
-        if len(line) % 4 == 0:  # Python's decoder takes "AAAA="
-            return base64.b64decode(line, validate=True)
+        return strict_base64.decode(line)
     except ValueError:
-        pass
-    raise Refused(replies.BAD_BASE64)
+        raise Refused(replies.BAD_BASE64) from None
 
 
 def _mail(argument: str) -> Mail:
