@@ -111,7 +111,7 @@ class LineMessages:
         part, _, path = rest.partition(" ")
         if part != "all" and not part.isdecimal():
             part, path = "", rest
-        where = expanded(path.strip()) if path.strip() else saving.folder()
+        where = _where(path)
         with self._opened(at) as message:
             items = saving.enclosed(message)
             chosen = [one for one in items if part == "all" or part == str(one.number)]
@@ -132,7 +132,7 @@ class LineMessages:
         """`export 1-20 PATH`: an mbox file."""
         asked, _, path = words.partition(" ")
         found = numbers(asked, self._mailbox.count)
-        where = expanded(path.strip()) if path.strip() else saving.folder()
+        where = _where(path)
         self._saving(lambda: [exporting.export(map(self._fetch, found), where)])
         self._say(f"{counted(len(found), 'message')} exported.")
 
@@ -203,3 +203,8 @@ class LineMessages:
             return False
         finally:
             self._mailbox.reopen()
+
+
+def _where(path: str) -> Path:
+    """Where to save: as it was typed, or where new files go."""
+    return expanded(path.strip()) if path.strip() else saving.folder()

@@ -26,8 +26,15 @@ def hear(pile: Pile, heard: News, server: str, room: Size) -> Wish | None:
     match heard:
         case news.SignedIn():
             user = visible_line(heard.account.user)
-            menu = Menu(server, user, heard.contents, heard.drafts, safety=heard.safety)
-            pile.begin_with(replace(menu, keeps_drafts=heard.keeps_drafts))
+            menu = Menu(
+                server,
+                user,
+                heard.contents,
+                heard.drafts,
+                safety=heard.safety,
+                keeps_drafts=heard.keeps_drafts,
+            )
+            pile.begin_with(menu)
             return Say(heard.said or f"Welcome, {user}.")
         case news.OfList():
             return _about_the_list(pile, heard, room)

@@ -63,7 +63,9 @@ class Message(Text):
 
     def act(self, key: Key) -> Step:
         """What is done with the message, by itself or by the list beneath."""
-        path = offered(f"message-{self.number}.eml")
+        if key.name == "s":
+            path = offered(f"message-{self.number}.eml")
+            return self, Prompt("save", "Save the message as: ", path, is_path=True)
         wishes: dict[str, Wish] = {
             "n": Beneath(Key("j"), reads=True),
             "p": Beneath(Key("k"), reads=True),
@@ -72,7 +74,6 @@ class Message(Text):
             "t": Read(self.number, self.unique_id, "HTML"),
             "H": Read(self.number, self.unique_id, "headers"),
             "e": Read(self.number, self.unique_id, "source"),
-            "s": Prompt("save", "Save the message as: ", path, is_path=True),
             "v": self._attachments(),
         }
         return (self, wishes[key.name]) if key.name in wishes else super().act(key)
